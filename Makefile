@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# `make` builds the modules against KDIR. The other targets find or build what they need: `make help`.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+OUT ?= $(CURDIR)/out/modules
+DRIVER ?= mali_csf
+DEBUG ?=
+SUITE ?=
+
+.DEFAULT_GOAL := modules
+
+modules:
+	@test -e "$(KDIR)/Makefile" || { \
+		echo "error: no kernel build tree in $(KDIR): set KDIR= to one of a Linux 7.3 configured with CONFIG_RUST=y" >&2; \
+		exit 1; }
+	@mkdir -p $(OUT)
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(OUT) modules
+
+demo:
+	@scripts/demo --driver $(DRIVER)
+
+test:
+	@scripts/test $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
+
+test-all:
+	@scripts/test --all $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
+
+check:
+	@scripts/check
+
+clean:
+	rm -rf $(CURDIR)/out
+
+help:
+	@echo 'make              build mali_csf.ko against KDIR= (default: the running kernel), into out/modules'
+	@echo 'make demo         boot a Linux 7.3 with a modelled Mali-G610 in it and run the demo'
+	@echo '                  DRIVER=mali_csf (default), panthor (the kernel'"'"'s own C driver) or tyr'
+	@echo 'make test         run the tests; SUITE=name picks one, DEBUG=1 uses the KASAN/lockdep/kmemleak kernel'
+	@echo 'make test-all     also the long suites'
+	@echo 'make check        formatting, clippy and documentation checks'
+	@echo 'make clean        remove out/ (the cache outside the checkout stays)'
+	@echo
+	@echo 'KSRC=DIR uses a Linux 7.3 source tree of yours; FIRMWARE=real boots Arm'"'"'s firmware file'
+	@echo 'scripts/guest --help, scripts/test --help and scripts/provision --help say the rest'
+
+.PHONY: modules demo test test-all check clean help
