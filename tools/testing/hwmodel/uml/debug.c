@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * /sys/kernel/debug/hwmodel: what the tests see of the model.
+ *
+ * counters: "name value" lines; writing "reset" starts them at zero.
+ * records: "N records", then one line for each; writing "reset" forgets them.
+ * inject: write one command to make the model misbehave, or "expect KIND COUNT" before a test
+ * breaks a rule on purpose; reading lists the commands.
+ */
+
+#include <linux/debugfs.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "glue.h"
+
+#define LINE_SIZE		128
+
+/* Copies one line of text, without its newline, into line[LINE_SIZE]. Returns its length. */
+static ssize_t soc_debug_get_line(char *line, const char __user *buf, size_t count)
+{
+	size_t len;
+
+	if (count >= LINE_SIZE)
+		return -EINVAL;
+	if (copy_from_user(line, buf, count))
+		return -EFAULT;
+
+	line[count] = '\0';
+	len = strcspn(line, "\n");
+	line[len] = '\0';
+	return len;
+}
+
+static ssize_t soc_debug_reset(const char __user *buf, size_t count, void (*reset)(void))
+{
+	char line[LINE_SIZE];
+	ssize_t len = soc_debug_get_line(line, buf, count);
+
+	if (len < 0)
+		return len;
+	if (strcmp(line, "reset"))
+		return -EINVAL;
+
+	reset();
+	return count;
+}
+
+static int counters_show(struct seq_file *m, void *v)
+{
+	model_show_counters(m);
+	return 0;
+}
+
+static ssize_t counters_write(struct file *file, const char __user *buf, size_t count,
+			      loff_t *pos)
+{
+	return soc_debug_reset(buf, count, model_clear_counters);
+}
+DEFINE_SHOW_STORE_ATTRIBUTE(counters);
+
+static int records_show(struct seq_file *m, void *v)
+{
+	model_show_records(m);
+	return 0;
+}
+
+static ssize_t records_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
+{
+	return soc_debug_reset(buf, count, model_clear_records);
+}
+DEFINE_SHOW_STORE_ATTRIBUTE(records);
+
+static int inject_show(struct seq_file *m, void *v)
+{
+	model_show_inject(m);
+	return 0;
+}
+
+static ssize_t inject_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
+{
+	char line[LINE_SIZE];
+	ssize_t len = soc_debug_get_line(line, buf, count);
+	int ret;
+
+	if (len < 0)
+		return len;
+
+	ret = model_inject(line, len);
+	return ret ? ret : count;
+}
+DEFINE_SHOW_STORE_ATTRIBUTE(inject);
+
+void soc_debug_init(void)
+{
+	struct dentry *dir = debugfs_create_dir("hwmodel", NULL);
+
+	debugfs_create_file("counters", 0600, dir, NULL, &counters_fops);
+	debugfs_create_file("records", 0600, dir, NULL, &records_fops);
+	debugfs_create_file("inject", 0600, dir, NULL, &inject_fops);
+}

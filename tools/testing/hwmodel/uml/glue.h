@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The two halves of the glue and what they call of each other.
+ *
+ * model_*: Rust (hwmodel_glue.rs). Each takes the model's lock itself and can be called in any
+ * context but one: not by a function that the core called.
+ * soc_*: C. Those in the first group are called by the core, with the model's lock held.
+ */
+
+#ifndef HWMODEL_GLUE_H
+#define HWMODEL_GLUE_H
+
+#include <linux/types.h>
+
+struct device;
+struct device_node;
+struct seq_file;
+
+/* Interrupt lines, as hwirq numbers of the controller and as the core numbers them. */
+#define SOC_LINES		3
+
+/* Clocks, as indices of the clock controller. */
+enum soc_clock {
+	SOC_CLOCK_CORE,
+	SOC_CLOCK_COREGROUP,
+	SOC_CLOCK_STACKS,
+	SOC_CLOCKS,
+};
+
+/* What model_step() returns. */
+enum model_step {
+	/* Nothing to do before soc_wake(). */
+	MODEL_IDLE,
+	/* There is more to do at once. */
+	MODEL_AGAIN,
+	/* Nothing to do before the given time or soc_wake(). */
+	MODEL_UNTIL,
+};
+
+/* Called by the core, model's lock held. */
+unsigned long soc_lock(void);
+void soc_unlock(unsigned long flags);
+int soc_ram_read(u64 pa, void *buf, size_t len);
+int soc_ram_write(u64 pa, const void *buf, size_t len);
+u64 soc_now_ns(void);
+void soc_set_line(u32 line, bool high);
+void soc_wake(void);
+void soc_publish_flush_id(u32 id);
+
+/* Inside the C half. */
+int soc_iomem_init(struct device *dev, struct device_node *gpu);
+int soc_irq_init(struct device *dev, struct device_node *intc);
+bool soc_irq_deliver(void);
+void soc_kick(void);
+int soc_power_init(struct device *dev);
+void soc_debug_init(void);
+
+/* Rust. */
+u32 model_read32(u32 offset);
+void model_write32(u32 offset, u32 value);
+void model_access_other(u32 offset, u32 bytes, bool write);
+void model_set_clock(u32 clock, bool on);
+void model_set_rate(u64 hz);
+void model_set_regulator(bool on);
+void model_set_voltage(u32 microvolt);
+void model_set_power_domain(bool on);
+u32 model_step(u64 *until_ns);
+void model_delivered(u32 line);
+void model_abandoned(u32 line);
+void model_show_counters(struct seq_file *m);
+void model_show_records(struct seq_file *m);
+void model_show_inject(struct seq_file *m);
+void model_clear_counters(void);
+void model_clear_records(void);
+int model_inject(const char *line, size_t len);
+
+#endif

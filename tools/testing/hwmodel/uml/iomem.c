@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Memory as the two sides see it: registers for the drivers, RAM for the model.
+ *
+ * Locking: the window's address is written once, before any device exists. Register accesses
+ * come in any context and take the model's lock inside model_read32() and its like.
+ *
+ * Ordering: the flush id is published with WRITE_ONCE under the model's lock, after each access
+ * that can have changed it; processes read it with plain loads, as they do on hardware.
+ *
+ * Blocking: nothing here waits.
+ */
+
+#include <linux/device.h>
+#include <linux/ioport.h>
+#include <linux/logic_iomem.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/of_address.h>
+#include <linux/pfn.h>
+#include <mem.h>
+
+#include "glue.h"
+
+/* LATEST_FLUSH in the register window, the one register that processes can map. */
+#define LATEST_FLUSH		0x10000
+
+static bool soc_trace;
+module_param_named(trace, soc_trace, bool, 0644);
+MODULE_PARM_DESC(trace, "Log every register access");
+
+static struct resource soc_gpu_window = {
+	.name = "hwmodel gpu",
+	.flags = IORESOURCE_MEM,
+};
+
+/* LATEST_FLUSH in the RAM under the window. */
+static u32 *soc_flush_id;
+
+static unsigned long soc_iomem_read(void *priv, unsigned int offset, int size)
+{
+	unsigned long value;
+
+	if (size == sizeof(u32) && IS_ALIGNED(offset, sizeof(u32))) {
+		value = model_read32(offset);
+	} else {
+		model_access_other(offset, size, false);
+		value = ~0UL;
+	}
+
+	if (soc_trace)
+		pr_info("hwmodel: read%d  0x%06x -> 0x%lx\n", size * 8, offset, value);
+
+	return value;
+}
+
+static void soc_iomem_write(void *priv, unsigned int offset, int size, unsigned long value)
+{
+	if (soc_trace)
+		pr_info("hwmodel: write%d 0x%06x <- 0x%lx\n", size * 8, offset, value);
+
+	if (size == sizeof(u32) && IS_ALIGNED(offset, sizeof(u32)))
+		model_write32(offset, value);
+	else
+		model_access_other(offset, size, true);
+}
+
+static const struct logic_iomem_ops soc_iomem_ops = {
+	.read = soc_iomem_read,
+	.write = soc_iomem_write,
+};
+
+static long soc_iomem_map(unsigned long offset, size_t size, const struct logic_iomem_ops **ops,
+			  void **priv)
+{
+	*ops = &soc_iomem_ops;
+	return offset;
+}
+
+static const struct logic_iomem_region_ops soc_iomem_region_ops = {
+	.map = soc_iomem_map,
+};
+
+void soc_publish_flush_id(u32 id)
+{
+	WRITE_ONCE(*soc_flush_id, id);
+}
+
+/*
+ * RAM that may have been given to a device: exists, is not the kernel's own image or otherwise
+ * reserved (the register window is), and does not lie in the allocator's pool of free pages.
+ */
+static bool soc_is_dma_page(unsigned long pfn)
+{
+	unsigned long long unused;
+	unsigned int order;
+
+	if (phys_mapping(PFN_PHYS(pfn), &unused) < 0 || !pfn_valid(pfn))
+		return false;
+	if (PageReserved(pfn_to_page(pfn)))
+		return false;
+
+	for (order = 0; order <= MAX_PAGE_ORDER; order++) {
+		struct page *head = pfn_to_page(ALIGN_DOWN(pfn, 1UL << order));
+
+		if (PageBuddy(head) && READ_ONCE(head->private) >= order)
+			return false;
+	}
+
+	return true;
+}
+
+static bool soc_is_dma_range(u64 pa, size_t len)
+{
+	unsigned long pfn;
+
+	if (!len || pa + len < pa)
+		return false;
+	for (pfn = PHYS_PFN(pa); pfn <= PHYS_PFN(pa + len - 1); pfn++)
+		if (!soc_is_dma_page(pfn))
+			return false;
+
+	return true;
+}
+
+int soc_ram_read(u64 pa, void *buf, size_t len)
+{
+	if (!soc_is_dma_range(pa, len))
+		return -EFAULT;
+
+	memcpy(buf, phys_to_virt(pa), len);
+	return 0;
+}
+
+int soc_ram_write(u64 pa, const void *buf, size_t len)
+{
+	if (!soc_is_dma_range(pa, len))
+		return -EFAULT;
+
+	memcpy(phys_to_virt(pa), buf, len);
+	return 0;
+}
+
+int soc_iomem_init(struct device *dev, struct device_node *gpu)
+{
+	unsigned long long unused;
+	struct resource res;
+	phys_addr_t flush_id;
+	int ret;
+
+	ret = of_address_to_resource(gpu, 0, &res);
+	if (ret)
+		return dev_err_probe(dev, ret, "the GPU has no register window\n");
+
+	flush_id = res.start + LATEST_FLUSH;
+	if (phys_mapping(res.end, &unused) < 0 || !pfn_valid(PHYS_PFN(flush_id)) ||
+	    !PageReserved(pfn_to_page(PHYS_PFN(flush_id))))
+		return dev_err_probe(dev, -ENXIO,
+				     "%pR is no reserved RAM: boot with more mem= and with the tree's reserved-memory\n",
+				     &res);
+
+	soc_flush_id = phys_to_virt(flush_id);
+	clear_page(soc_flush_id);
+
+	soc_gpu_window.start = res.start;
+	soc_gpu_window.end = res.end;
+	ret = logic_iomem_add_region(&soc_gpu_window, &soc_iomem_region_ops);
+	if (ret)
+		return dev_err_probe(dev, ret, "%pR is taken\n", &res);
+
+	return 0;
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * Clocks, supplies and the power domain. Each tells the core when it changes, so that the core
+ * sees accesses to a block that has no power or no clock.
+ *
+ * Locking: the frameworks serialise the callbacks of one provider. The supplies' common state is
+ * under soc_supply_lock.
+ *
+ * Ordering: the core is told inside the callback, before the framework's caller goes on.
+ *
+ * Blocking: clk_enable() comes with a spinlock held; nothing here waits, but the supplies'
+ * callbacks may.
+ */
+
+#include <linux/clk-provider.h>
+#include <linux/device.h>
+#include <linux/mutex.h>
+#include <linux/of.h>
+#include <linux/pm_domain.h>
+#include <linux/regulator/driver.h>
+#include <linux/regulator/of_regulator.h>
+
+#include "glue.h"
+
+/* The rate at power-on, in Hz, and the range that the PLL can do. */
+#define RATE_BOOT		200000000UL
+#define RATE_MIN		100000000UL
+#define RATE_MAX		1000000000UL
+
+struct soc_clk {
+	struct clk_hw hw;
+	enum soc_clock id;
+	unsigned long rate;
+	bool on;
+};
+
+static struct soc_clk soc_clks[SOC_CLOCKS];
+static const char * const soc_clk_names[SOC_CLOCKS] = {
+	[SOC_CLOCK_CORE] = "clk_gpu",
+	[SOC_CLOCK_COREGROUP] = "clk_gpu_coregroup",
+	[SOC_CLOCK_STACKS] = "clk_gpu_stacks",
+};
+
+static struct soc_clk *to_soc_clk(struct clk_hw *hw)
+{
+	return container_of(hw, struct soc_clk, hw);
+}
+
+static int soc_clk_enable(struct clk_hw *hw)
+{
+	struct soc_clk *clk = to_soc_clk(hw);
+
+	clk->on = true;
+	model_set_clock(clk->id, true);
+	return 0;
+}
+
+static void soc_clk_disable(struct clk_hw *hw)
+{
+	struct soc_clk *clk = to_soc_clk(hw);
+
+	clk->on = false;
+	model_set_clock(clk->id, false);
+}
+
+static int soc_clk_is_enabled(struct clk_hw *hw)
+{
+	return to_soc_clk(hw)->on;
+}
+
+static unsigned long soc_clk_recalc_rate(struct clk_hw *hw, unsigned long parent_rate)
+{
+	return to_soc_clk(hw)->rate;
+}
+
+static int soc_clk_determine_rate(struct clk_hw *hw, struct clk_rate_request *req)
+{
+	req->rate = clamp(req->rate, RATE_MIN, RATE_MAX);
+	return 0;
+}
+
+static int soc_clk_set_rate(struct clk_hw *hw, unsigned long rate, unsigned long parent_rate)
+{
+	struct soc_clk *clk = to_soc_clk(hw);
+
+	clk->rate = rate;
+	if (clk->id == SOC_CLOCK_CORE)
+		model_set_rate(rate);
+	return 0;
+}
+
+static const struct clk_ops soc_clk_ops = {
+	.enable = soc_clk_enable,
+	.disable = soc_clk_disable,
+	.is_enabled = soc_clk_is_enabled,
+	.recalc_rate = soc_clk_recalc_rate,
+	.determine_rate = soc_clk_determine_rate,
+	.set_rate = soc_clk_set_rate,
+};
+
+static int soc_clk_init(struct device *dev, struct device_node *np)
+{
+	struct clk_hw_onecell_data *data;
+	unsigned int i;
+	int ret;
+
+	data = devm_kzalloc(dev, struct_size(data, hws, SOC_CLOCKS), GFP_KERNEL);
+	if (!data)
+		return -ENOMEM;
+	data->num = SOC_CLOCKS;
+
+	for (i = 0; i < SOC_CLOCKS; i++) {
+		struct soc_clk *clk = &soc_clks[i];
+		struct clk_init_data init = {
+			.name = soc_clk_names[i],
+			.ops = &soc_clk_ops,
+		};
+
+		clk->id = i;
+		clk->rate = RATE_BOOT;
+		clk->hw.init = &init;
+		ret = devm_clk_hw_register(dev, &clk->hw);
+		if (ret)
+			return ret;
+		data->hws[i] = &clk->hw;
+	}
+	model_set_rate(RATE_BOOT);
+
+	return of_clk_add_hw_provider(np, of_clk_hw_onecell_get, data);
+}
+
+enum soc_supply {
+	SOC_SUPPLY_LOGIC,
+	SOC_SUPPLY_MEMORY,
+	SOC_SUPPLIES,
+};
+
+/* Supplies: 550 mV to 950 mV in steps of 6.25 mV. */
+#define SUPPLY_MIN_UV		550000
+#define SUPPLY_STEP_UV		6250
+#define SUPPLY_SELECTORS	65
+
+static DEFINE_MUTEX(soc_supply_lock);
+static bool soc_supply_on[SOC_SUPPLIES];
+static unsigned int soc_supply_selector[SOC_SUPPLIES];
+
+/* The GPU has power when both supplies are on. */
+static void soc_supply_switch(struct regulator_dev *rdev, bool on)
+{
+	mutex_lock(&soc_supply_lock);
+	soc_supply_on[rdev_get_id(rdev)] = on;
+	model_set_regulator(soc_supply_on[SOC_SUPPLY_LOGIC] && soc_supply_on[SOC_SUPPLY_MEMORY]);
+	mutex_unlock(&soc_supply_lock);
+}
+
+static int soc_supply_enable(struct regulator_dev *rdev)
+{
+	soc_supply_switch(rdev, true);
+	return 0;
+}
+
+static int soc_supply_disable(struct regulator_dev *rdev)
+{
+	soc_supply_switch(rdev, false);
+	return 0;
+}
+
+static int soc_supply_is_enabled(struct regulator_dev *rdev)
+{
+	return soc_supply_on[rdev_get_id(rdev)];
+}
+
+static int soc_supply_set_selector(struct regulator_dev *rdev, unsigned int selector)
+{
+	int id = rdev_get_id(rdev);
+
+	soc_supply_selector[id] = selector;
+	if (id == SOC_SUPPLY_LOGIC)
+		model_set_voltage(SUPPLY_MIN_UV + selector * SUPPLY_STEP_UV);
+	return 0;
+}
+
+static int soc_supply_get_selector(struct regulator_dev *rdev)
+{
+	return soc_supply_selector[rdev_get_id(rdev)];
+}
+
+static const struct regulator_ops soc_supply_ops = {
+	.enable = soc_supply_enable,
+	.disable = soc_supply_disable,
+	.is_enabled = soc_supply_is_enabled,
+	.list_voltage = regulator_list_voltage_linear,
+	.map_voltage = regulator_map_voltage_linear,
+	.set_voltage_sel = soc_supply_set_selector,
+	.get_voltage_sel = soc_supply_get_selector,
+};
+
+#define SOC_SUPPLY(_id, _name) {				\
+	.id = (_id),						\
+	.name = (_name),					\
+	.of_match = (_name),					\
+	.regulators_node = "regulators",			\
+	.ops = &soc_supply_ops,					\
+	.type = REGULATOR_VOLTAGE,				\
+	.owner = THIS_MODULE,					\
+	.min_uV = SUPPLY_MIN_UV,				\
+	.uV_step = SUPPLY_STEP_UV,				\
+	.n_voltages = SUPPLY_SELECTORS,				\
+}
+
+static const struct regulator_desc soc_supplies[SOC_SUPPLIES] = {
+	SOC_SUPPLY(SOC_SUPPLY_LOGIC, "vdd-gpu"),
+	SOC_SUPPLY(SOC_SUPPLY_MEMORY, "vdd-gpu-mem"),
+};
+
+static int soc_supply_init(struct device *dev)
+{
+	unsigned int i;
+
+	/* At power-on all supplies are at 675 mV, and off. */
+	for (i = 0; i < SOC_SUPPLIES; i++)
+		soc_supply_selector[i] = (675000 - SUPPLY_MIN_UV) / SUPPLY_STEP_UV;
+	model_set_voltage(675000);
+
+	for (i = 0; i < SOC_SUPPLIES; i++) {
+		struct regulator_config config = { .dev = dev };
+		struct regulator_dev *rdev;
+
+		rdev = devm_regulator_register(dev, &soc_supplies[i], &config);
+		if (IS_ERR(rdev))
+			return PTR_ERR(rdev);
+	}
+
+	return 0;
+}
+
+#ifdef CONFIG_PM_GENERIC_DOMAINS_OF
+static int soc_domain_power_on(struct generic_pm_domain *domain)
+{
+	model_set_power_domain(true);
+	return 0;
+}
+
+static int soc_domain_power_off(struct generic_pm_domain *domain)
+{
+	model_set_power_domain(false);
+	return 0;
+}
+
+static struct generic_pm_domain soc_domain = {
+	.name = "pd_gpu",
+	.power_on = soc_domain_power_on,
+	.power_off = soc_domain_power_off,
+};
+
+static int soc_domain_init(struct device_node *np)
+{
+	int ret;
+
+	ret = pm_genpd_init(&soc_domain, NULL, true);
+	if (ret)
+		return ret;
+
+	return of_genpd_add_provider_simple(np, &soc_domain);
+}
+#else
+/* A kernel without power domains: the domain is always on. */
+static int soc_domain_init(struct device_node *np)
+{
+	model_set_power_domain(true);
+	return 0;
+}
+#endif
+
+int soc_power_init(struct device *dev)
+{
+	struct device_node *cru __free(device_node) =
+		of_get_child_by_name(dev->of_node, "clock-controller");
+	struct device_node *power __free(device_node) =
+		of_get_child_by_name(dev->of_node, "power-controller");
+	int ret;
+
+	if (!cru || !power)
+		return dev_err_probe(dev, -EINVAL,
+				     "no clock or no power controller in the tree\n");
+
+	ret = soc_clk_init(dev, cru);
+	if (ret)
+		return dev_err_probe(dev, ret, "no clocks\n");
+
+	ret = soc_supply_init(dev);
+	if (ret)
+		return dev_err_probe(dev, ret, "no supplies\n");
+
+	ret = soc_domain_init(power);
+	if (ret)
+		return dev_err_probe(dev, ret, "no power domain\n");
+
+	return 0;
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The modelled system on chip: its bus, its processor, its clock.
+ *
+ * Locking: soc_model_lock protects the whole model. It is a raw spinlock taken with interrupts
+ * off, and innermost: register accesses take it under whatever locks a driver, the clock
+ * framework or the interrupt core hold. Nothing is called out of it except what the core needs
+ * (glue.h, first group), and that takes no lock.
+ *
+ * Ordering: the register window is registered before any device exists that could map it, clocks,
+ * supplies, power domain and interrupt controller likewise; the devices of the bus come last.
+ *
+ * Blocking: register accesses never wait. The model's processor is a kernel thread. It does a
+ * bounded piece of work under the lock and then sleeps until it is kicked or until the time that
+ * the core asked for. It is also the one that runs interrupt handlers, because the access that
+ * raises a line may come from a place where the handler must not run.
+ */
+
+#include <linux/hrtimer.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/mod_devicetable.h>
+#include <linux/module.h>
+#include <linux/of.h>
+#include <linux/of_platform.h>
+#include <linux/platform_device.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+
+#include "glue.h"
+
+/* After so many pieces of work without a pause the processor sleeps for PAUSE_NS. */
+#define BURST			64
+#define PAUSE_NS		(20 * NSEC_PER_USEC)
+
+static DEFINE_RAW_SPINLOCK(soc_model_lock);
+static struct task_struct *soc_processor;
+static atomic_t soc_kicked;
+
+/* Set under the lock by soc_wake() and soc_set_line(), turned into a kick by soc_unlock(). */
+static bool soc_kick_wanted;
+
+/* Makes the processor look at the interrupt lines and at the core's work. Any context. */
+void soc_kick(void)
+{
+	struct task_struct *processor = READ_ONCE(soc_processor);
+
+	atomic_set_release(&soc_kicked, 1);
+	if (processor)
+		wake_up_process(processor);
+}
+
+unsigned long soc_lock(void)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&soc_model_lock, flags);
+	return flags;
+}
+
+void soc_unlock(unsigned long flags)
+{
+	bool kick = soc_kick_wanted;
+
+	soc_kick_wanted = false;
+	raw_spin_unlock_irqrestore(&soc_model_lock, flags);
+	if (kick)
+		soc_kick();
+}
+
+void soc_wake(void)
+{
+	soc_kick_wanted = true;
+}
+
+u64 soc_now_ns(void)
+{
+	return ktime_get_ns();
+}
+
+/* Sleeps until a kick, or until the given time where it is not KTIME_MAX. */
+static void soc_processor_sleep(ktime_t until)
+{
+	set_current_state(TASK_IDLE);
+	if (!atomic_read_acquire(&soc_kicked))
+		schedule_hrtimeout(until == KTIME_MAX ? NULL : &until, HRTIMER_MODE_ABS);
+	__set_current_state(TASK_RUNNING);
+}
+
+static int soc_processor_main(void *unused)
+{
+	unsigned int burst = 0;
+
+	for (;;) {
+		bool delivered;
+		u64 until_ns = 0;
+		u32 step;
+
+		atomic_set(&soc_kicked, 0);
+		smp_mb__after_atomic();
+
+		delivered = soc_irq_deliver();
+		step = model_step(&until_ns);
+
+		if (step == MODEL_AGAIN || delivered) {
+			cond_resched();
+			if (++burst < BURST)
+				continue;
+			/*
+			 * A stream that loops for ever and a line that nobody serves keep the
+			 * processor busy, not the machine: others get the CPU, and virtual time,
+			 * which stands still while any CPU is busy, goes on.
+			 */
+			burst = 0;
+			set_current_state(TASK_IDLE);
+			schedule_hrtimeout(&(ktime_t){ PAUSE_NS }, HRTIMER_MODE_REL);
+			continue;
+		}
+
+		burst = 0;
+		soc_processor_sleep(step == MODEL_UNTIL ? ns_to_ktime(until_ns) : KTIME_MAX);
+	}
+
+	return 0;
+}
+
+static int soc_probe(struct platform_device *pdev)
+{
+	struct device *dev = &pdev->dev;
+	struct device_node *np = dev->of_node;
+	struct device_node *gpu __free(device_node) =
+		of_get_compatible_child(np, "arm,mali-valhall-csf");
+	struct device_node *intc __free(device_node) =
+		of_get_child_by_name(np, "interrupt-controller");
+	struct task_struct *processor;
+	int ret;
+
+	if (!gpu || !intc)
+		return dev_err_probe(dev, -EINVAL, "no GPU or no interrupt controller in the tree\n");
+
+	ret = soc_power_init(dev);
+	if (ret)
+		return ret;
+
+	ret = soc_irq_init(dev, intc);
+	if (ret)
+		return ret;
+
+	ret = soc_iomem_init(dev, gpu);
+	if (ret)
+		return ret;
+
+	processor = kthread_run(soc_processor_main, NULL, "hwmodel");
+	if (IS_ERR(processor))
+		return dev_err_probe(dev, PTR_ERR(processor), "no thread for the processor\n");
+	WRITE_ONCE(soc_processor, processor);
+	soc_kick();
+
+	soc_debug_init();
+
+	return of_platform_populate(np, NULL, NULL, dev);
+}
+
+static const struct of_device_id soc_of_match[] = {
+	{ .compatible = "hwmodel,soc" },
+	{ }
+};
+MODULE_DEVICE_TABLE(of, soc_of_match);
+
+static struct platform_driver soc_driver = {
+	.probe = soc_probe,
+	.driver = {
+		.name = "hwmodel",
+		.of_match_table = soc_of_match,
+		/* A region of emulated registers can't be given back, so there is no unbind. */
+		.suppress_bind_attrs = true,
+	},
+};
+
+static int __init soc_init(void)
+{
+	return platform_driver_register(&soc_driver);
+}
+module_init(soc_init);
+
+/* No module_exit(), for the same reason: once loaded, the model stays. */
+
+MODULE_DESCRIPTION("Model of a system on chip with a Mali CSF GPU");
+MODULE_LICENSE("Dual MIT/GPL");
