@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hwmodel.h"
+
+bool hwmodel_present(void)
+{
+	return access(HWMODEL_DIR "/counters", R_OK) == 0;
+}
+
+int hwmodel_read(struct hwmodel_counters *counters)
+{
+	FILE *file = fopen(HWMODEL_DIR "/counters", "r");
+	char line[128];
+
+	counters->count = 0;
+	if (!file)
+		return -errno;
+	while (counters->count < HWMODEL_COUNTERS_MAX && fgets(line, sizeof(line), file)) {
+		unsigned long long value;
+
+		if (sscanf(line, "%31s %llu", counters->counter[counters->count].name, &value) != 2)
+			continue;
+		counters->counter[counters->count++].value = value;
+	}
+	fclose(file);
+	return 0;
+}
+
+uint64_t hwmodel_get(const struct hwmodel_counters *counters, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < counters->count; i++) {
+		if (!strcmp(counters->counter[i].name, name))
+			return counters->counter[i].value;
+	}
+	return 0;
+}
+
+long hwmodel_records(void)
+{
+	FILE *file = fopen(HWMODEL_DIR "/records", "r");
+	long count;
+
+	if (!file)
+		return -errno;
+	if (fscanf(file, "%ld", &count) != 1)
+		count = -EPROTO;
+	fclose(file);
+	return count;
+}
+
+int hwmodel_inject(const char *command)
+{
+	int fd = open(HWMODEL_DIR "/inject", O_WRONLY | O_CLOEXEC);
+	ssize_t written;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	written = write(fd, command, strlen(command));
+	if (written < 0)
+		ret = -errno;
+	else if ((size_t)written != strlen(command))
+		ret = -EIO;
+	close(fd);
+	return ret;
+}
