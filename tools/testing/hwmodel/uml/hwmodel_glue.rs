@@ -140,9 +140,10 @@ impl Expected {
     /// Notes a record. Returns whether it was announced.
     fn take(&self, kind: Kind) -> bool {
         let index = self.seen.fetch_add(1, Relaxed);
-        let announced = self
-            .left(kind)
-            .is_some_and(|left| left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_ok());
+        let announced = self.left(kind).is_some_and(|left| {
+            left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
+                .is_ok()
+        });
         if announced {
             self.hits.fetch_add(1, Relaxed);
             if let Some((word, bit)) = usize::try_from(index).ok().and_then(|i| self.mark(i)) {
@@ -154,7 +155,8 @@ impl Expected {
 
     /// Whether the record at this position since the last reset was announced.
     fn is_marked(&self, index: usize) -> bool {
-        self.mark(index).is_some_and(|(word, bit)| word.load(Relaxed) & bit != 0)
+        self.mark(index)
+            .is_some_and(|(word, bit)| word.load(Relaxed) & bit != 0)
     }
 
     /// Parses the rest of `expect KIND COUNT`.
@@ -349,11 +351,17 @@ unsafe extern "C" fn model_show_records(m: *mut bindings::seq_file) {
     let m = unsafe { SeqFile::from_raw(m) };
     let model = Locked::new();
     let records = model.records();
-    let unexpected = records.total().saturating_sub(MODEL.expected.hits.load(Relaxed));
+    let unexpected = records
+        .total()
+        .saturating_sub(MODEL.expected.hits.load(Relaxed));
 
     m.call_printf(format_args!("{unexpected} records\n"));
     for (index, record) in records.iter().enumerate() {
-        let mark = if MODEL.expected.is_marked(index) { "expected " } else { "" };
+        let mark = if MODEL.expected.is_marked(index) {
+            "expected "
+        } else {
+            ""
+        };
         m.call_printf(format_args!("{mark}{record}\n"));
     }
 }

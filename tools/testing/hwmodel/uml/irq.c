@@ -31,6 +31,7 @@ static unsigned long soc_irq_unmasked;
 void soc_set_line(u32 line, bool high)
 {
 	if (high) {
+		/* The kick comes after: see soc_irq_unmask(). */
 		set_bit(line, &soc_irq_asserted);
 		soc_wake();
 	} else {
@@ -46,6 +47,7 @@ static void soc_irq_mask(struct irq_data *d)
 static void soc_irq_unmask(struct irq_data *d)
 {
 	set_bit(d->hwirq, &soc_irq_unmasked);
+	/* Unmasked before looking: an assertion that this misses kicks, and finds it unmasked. */
 	smp_mb__after_atomic();
 	if (test_bit(d->hwirq, &soc_irq_asserted))
 		soc_kick();

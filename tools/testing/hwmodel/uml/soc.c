@@ -97,6 +97,7 @@ static int soc_processor_main(void *unused)
 		u32 step;
 
 		atomic_set(&soc_kicked, 0);
+		/* Cleared before looking: what comes after the look kicks again. */
 		smp_mb__after_atomic();
 
 		delivered = soc_irq_deliver();
