@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The three interrupt blocks: RAWSTAT, CLEAR, MASK and STATUS in front of a level output each.
+
+use crate::counters::Counter;
+use crate::counters::Counters;
+use crate::host::Host;
+use crate::host::Line;
+use crate::record::Kind;
+use crate::record::Place;
+
+/// A line that stays high for longer than this is taken for stuck: no handler runs that long with
+/// its interrupt unmasked in the block.
+pub const STUCK_NS: u64 = 2_000_000_000;
+
+/// So many deliveries without any access to the block in between are a storm.
+pub const STORM_DELIVERIES: u32 = 1000;
+
+/// One interrupt block.
+pub struct IrqBlock {
+    line: Line,
+    rawstat: u32,
+    mask: u32,
+    high: bool,
+    high_since: u64,
+    reported: bool,
+    deliveries: u32,
+    /// Rising edges still to be swallowed.
+    drop: u32,
+    /// The present assertion is swallowed.
+    swallowed: bool,
+    /// Events still to be raised again after they were cleared.
+    repeat: u32,
+}
+
+impl IrqBlock {
+    const fn new(line: Line) -> Self {
+        Self {
+            line,
+            rawstat: 0,
+            mask: 0,
+            high: false,
+            high_since: 0,
+            reported: false,
+            deliveries: 0,
+            drop: 0,
+            swallowed: false,
+            repeat: 0,
+        }
+    }
+
+    /// Pending events, masked or not.
+    pub fn rawstat(&self) -> u32 {
+        self.rawstat
+    }
+
+    /// Events that may assert the line.
+    pub fn mask(&self) -> u32 {
+        self.mask
+    }
+
+    /// Pending events that are not masked.
+    pub fn status(&self) -> u32 {
+        self.rawstat & self.mask
+    }
+
+    /// The line's level.
+    pub fn is_high(&self) -> bool {
+        self.high
+    }
+
+    fn edge_counter(&self) -> Counter {
+        match self.line {
+            Line::Job => Counter::IrqJob,
+            Line::Mmu => Counter::IrqMmu,
+            Line::Gpu => Counter::IrqGpu,
+        }
+    }
+
+    fn update(&mut self, host: &dyn Host, now: u64, counters: &mut Counters) {
+        let active = self.status() != 0;
+        if !active {
+            self.swallowed = false;
+        }
+        let high = active && !self.swallowed;
+        if high == self.high {
+            return;
+        }
+        if high && self.drop > 0 {
+            self.drop -= 1;
+            self.swallowed = true;
+            return;
+        }
+        self.high = high;
+        self.reported = false;
+        self.deliveries = 0;
+        if high {
+            self.high_since = now;
+            counters.count(self.edge_counter());
+        }
+        host.set_line(self.line, high);
+    }
+}
+
+/// The three blocks.
+pub struct Irqs {
+    blocks: [IrqBlock; 3],
+}
+
+impl Irqs {
+    /// Nothing pending, everything masked.
+    pub const fn new() -> Self {
+        Self {
+            blocks: [
+                IrqBlock::new(Line::Job),
+                IrqBlock::new(Line::Mmu),
+                IrqBlock::new(Line::Gpu),
+            ],
+        }
+    }
+
+    /// The block behind a line.
+    pub fn block(&self, line: Line) -> &IrqBlock {
+        let [job, mmu, gpu] = &self.blocks;
+        match line {
+            Line::Job => job,
+            Line::Mmu => mmu,
+            Line::Gpu => gpu,
+        }
+    }
+
+    fn block_mut(&mut self, line: Line) -> &mut IrqBlock {
+        let [job, mmu, gpu] = &mut self.blocks;
+        match line {
+            Line::Job => job,
+            Line::Mmu => mmu,
+            Line::Gpu => gpu,
+        }
+    }
+
+    /// Raises events.
+    pub(crate) fn raise(
+        &mut self,
+        host: &dyn Host,
+        now: u64,
+        counters: &mut Counters,
+        line: Line,
+        bits: u32,
+    ) {
+        let block = self.block_mut(line);
+        block.rawstat |= bits;
+        // A new event asserts the line even if an earlier one was lost on the way.
+        block.swallowed = false;
+        block.update(host, now, counters);
+    }
+
+    /// A write to CLEAR.
+    pub(crate) fn clear(
+        &mut self,
+        host: &dyn Host,
+        now: u64,
+        counters: &mut Counters,
+        line: Line,
+        bits: u32,
+    ) {
+        let block = self.block_mut(line);
+        let served = block.status() & bits;
+        block.rawstat &= !bits;
+        block.deliveries = 0;
+        block.update(host, now, counters);
+        if served != 0 && block.repeat > 0 {
+            block.repeat -= 1;
+            block.rawstat |= served;
+            block.update(host, now, counters);
+        }
+    }
+
+    /// A write to MASK.
+    pub(crate) fn set_mask(
+        &mut self,
+        host: &dyn Host,
+        now: u64,
+        counters: &mut Counters,
+        line: Line,
+        mask: u32,
+    ) {
+        let block = self.block_mut(line);
+        block.mask = mask;
+        block.deliveries = 0;
+        block.update(host, now, counters);
+    }
+
+    /// A read of any register of the block: the handler looks at it.
+    pub(crate) fn looked_at(&mut self, line: Line) {
+        self.block_mut(line).deliveries = 0;
+    }
+
+    /// Forgets pending events and masks, as a reset or a loss of power does.
+    pub(crate) fn reset(
+        &mut self,
+        host: &dyn Host,
+        now: u64,
+        counters: &mut Counters,
+        line: Line,
+        keep_mask: bool,
+    ) {
+        let block = self.block_mut(line);
+        block.rawstat = 0;
+        if !keep_mask {
+            block.mask = 0;
+        }
+        block.update(host, now, counters);
+    }
+
+    /// Swallows the next `n` rising edges of a line.
+    pub(crate) fn inject_drop(&mut self, line: Line, n: u32) {
+        self.block_mut(line).drop = n;
+    }
+
+    /// Raises the next `n` served events again.
+    pub(crate) fn inject_repeat(&mut self, line: Line, n: u32) {
+        self.block_mut(line).repeat = n;
+    }
+
+    /// The interrupt controller delivered the line once more. Returns the number of deliveries in
+    /// a row if that is a storm, once per assertion.
+    pub(crate) fn delivered(&mut self, line: Line) -> Option<u32> {
+        let block = self.block_mut(line);
+        block.deliveries = block.deliveries.saturating_add(1);
+        if block.high && block.deliveries >= STORM_DELIVERIES && !block.reported {
+            block.reported = true;
+            return Some(block.deliveries);
+        }
+        None
+    }
+
+    /// The first line found stuck, if any: reported once per assertion.
+    pub(crate) fn stuck(&mut self, now: u64) -> Option<(Kind, Place, u64)> {
+        for block in &mut self.blocks {
+            if block.high && !block.reported && now.saturating_sub(block.high_since) >= STUCK_NS {
+                block.reported = true;
+                return Some((
+                    Kind::LineStuck,
+                    Place::Line(block.line),
+                    u64::from(block.status()),
+                ));
+            }
+        }
+        None
+    }
+
+    /// When the next line would be taken for stuck.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.blocks
+            .iter()
+            .filter(|b| b.high && !b.reported)
+            .map(|b| b.high_since.saturating_add(STUCK_NS))
+            .min()
+    }
+}
+
+impl Default for Irqs {
+    fn default() -> Self {
+        Self::new()
+    }
+}

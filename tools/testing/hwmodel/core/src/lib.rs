@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Functional model of a Mali GPU with a command stream frontend.
+//!
+//! The model executes: registers, address spaces with a table walker and cached translations, the
+//! MCU with its interfaces, and command streams. It is strict: what real hardware would not
+//! forgive is recorded with its place. It allocates nothing and never blocks, so that the same
+//! code runs inside a kernel and under `cargo test`.
+//!
+//! Locking: none inside. Whoever hosts the model serialises all calls. Nothing here loops for
+//! longer than a bounded amount of work; what takes time on hardware takes time here, by deadlines
+//! that [`Gpu::step`] reports.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod bits;
+pub mod bus;
+pub mod counters;
+pub mod gpu_control;
+pub mod host;
+pub mod inject;
+pub mod irq;
+pub mod mcu;
+pub mod mmu;
+pub mod power;
+pub mod product;
+pub mod record;
+pub mod soc;
+
+mod gpu;
+
+pub use bus::Step;
+pub use gpu::Gpu;
+pub use host::BusError;
+pub use host::Host;
+pub use host::Line;
+pub use inject::InjectError;
+pub use product::Product;
+pub use record::Kind;
+pub use record::Record;
+pub use soc::Clock;

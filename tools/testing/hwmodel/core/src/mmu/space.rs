@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! One address space slot: its registers, its command protocol and its state.
+
+use crate::bits::high;
+use crate::bits::low;
+use crate::bits::set_half;
+use crate::bus::Env;
+use crate::counters::Counter;
+use crate::host::Line;
+use crate::record::Kind;
+use crate::record::Place;
+
+use super::config::Mode;
+use super::tlb::Tlb;
+use super::Access;
+use super::Fault;
+use super::MmuError;
+use super::Requester;
+
+/// How long a command takes.
+pub const COMMAND_NS: u64 = 2_000;
+
+const TRANSTAB_LO: u32 = 0x00;
+const TRANSTAB_HI: u32 = 0x04;
+const MEMATTR_LO: u32 = 0x08;
+const MEMATTR_HI: u32 = 0x0c;
+const LOCKADDR_LO: u32 = 0x10;
+const LOCKADDR_HI: u32 = 0x14;
+const COMMAND: u32 = 0x18;
+const FAULTSTATUS: u32 = 0x1c;
+const FAULTADDRESS_LO: u32 = 0x20;
+const FAULTADDRESS_HI: u32 = 0x24;
+const STATUS: u32 = 0x28;
+const TRANSCFG_LO: u32 = 0x30;
+const TRANSCFG_HI: u32 = 0x34;
+const FAULTEXTRA_LO: u32 = 0x38;
+const FAULTEXTRA_HI: u32 = 0x3c;
+
+const STATUS_ACTIVE: u32 = 1 << 0;
+
+/// log2 of the smallest region that can be locked.
+const LOCK_SHIFT_MIN: u64 = 15;
+
+/// A command of AS_COMMAND that takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Takes over TRANSTAB, TRANSCFG and MEMATTR.
+    Update,
+    /// Stalls accesses to a region.
+    Lock,
+    /// Drops cached translations of the locked region and lets accesses go on.
+    Unlock,
+    /// Like unlock, after a flush of the L2.
+    FlushPt,
+    /// Like unlock, after a flush of all caches.
+    FlushMem,
+}
+
+/// A locked region, both ends inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Region {
+    first: u64,
+    last: u64,
+}
+
+/// One slot.
+pub struct Space {
+    transtab: u64,
+    memattr: u64,
+    lockaddr: u64,
+    transcfg: u64,
+    fault_status: u32,
+    fault_address: u64,
+    command: Option<(Command, u64)>,
+    region: Option<Region>,
+    /// The configuration in force.
+    pub mode: Mode,
+    /// A fault was reported and the slot has not been updated since: requesters that fault stall.
+    pub faulted: bool,
+    /// Commands do not complete.
+    pub hang: bool,
+    /// The next access to this page faults.
+    pub injected: Option<u64>,
+    /// Cached translations.
+    pub tlb: Tlb,
+}
+
+impl Space {
+    /// As after a reset.
+    pub const fn new() -> Self {
+        Self {
+            transtab: 0,
+            memattr: 0,
+            lockaddr: 0,
+            transcfg: 0,
+            fault_status: 0,
+            fault_address: 0,
+            command: None,
+            region: None,
+            mode: Mode::Unmapped,
+            faulted: false,
+            hang: false,
+            injected: None,
+            tlb: Tlb::new(),
+        }
+    }
+
+    /// Everything but injected misbehaviour goes back to the state after a reset.
+    pub fn reset(&mut self) {
+        self.transtab = 0;
+        self.memattr = 0;
+        self.lockaddr = 0;
+        self.transcfg = 0;
+        self.fault_status = 0;
+        self.fault_address = 0;
+        self.command = None;
+        self.region = None;
+        self.mode = Mode::Unmapped;
+        self.faulted = false;
+        self.tlb.clear();
+    }
+
+    /// Reads register `reg` of the slot; `off` is its offset in the block, for records.
+    pub fn read(&mut self, env: &mut Env<'_>, off: u32, reg: u32) -> u32 {
+        match reg {
+            TRANSTAB_LO => low(self.transtab),
+            TRANSTAB_HI => high(self.transtab),
+            MEMATTR_LO => low(self.memattr),
+            MEMATTR_HI => high(self.memattr),
+            LOCKADDR_LO => low(self.lockaddr),
+            LOCKADDR_HI => high(self.lockaddr),
+            COMMAND => {
+                env.record(Kind::WriteOnly, Place::Register(off), 0, "AS_COMMAND");
+                0
+            }
+            FAULTSTATUS => self.fault_status,
+            FAULTADDRESS_LO => low(self.fault_address),
+            FAULTADDRESS_HI => high(self.fault_address),
+            STATUS if self.command.is_some() => STATUS_ACTIVE,
+            STATUS => 0,
+            TRANSCFG_LO => low(self.transcfg),
+            TRANSCFG_HI => high(self.transcfg),
+            FAULTEXTRA_LO | FAULTEXTRA_HI => 0,
+            _ => {
+                env.record(Kind::Hole, Place::Register(off), 0, "read");
+                0
+            }
+        }
+    }
+
+    /// Writes register `reg` of the slot.
+    pub fn write(
+        &mut self,
+        env: &mut Env<'_>,
+        off: u32,
+        reg: u32,
+        value: u32,
+        delay: u64,
+        va_bits: u32,
+    ) {
+        let place = Place::Register(off);
+        let target = match reg {
+            TRANSTAB_LO | TRANSTAB_HI => &mut self.transtab,
+            MEMATTR_LO | MEMATTR_HI => &mut self.memattr,
+            LOCKADDR_LO | LOCKADDR_HI => &mut self.lockaddr,
+            TRANSCFG_LO | TRANSCFG_HI => &mut self.transcfg,
+            COMMAND => return self.start(env, place, value, delay, va_bits),
+            FAULTSTATUS | FAULTADDRESS_LO | FAULTADDRESS_HI | STATUS | FAULTEXTRA_LO
+            | FAULTEXTRA_HI => {
+                env.record(Kind::ReadOnly, place, u64::from(value), "");
+                return;
+            }
+            _ => {
+                env.record(Kind::Hole, place, u64::from(value), "write");
+                return;
+            }
+        };
+        if self.command.is_some() {
+            env.record(
+                Kind::AsBusy,
+                place,
+                u64::from(value),
+                "register written while active",
+            );
+            return;
+        }
+        set_half(target, reg, value);
+    }
+
+    fn start(&mut self, env: &mut Env<'_>, place: Place, value: u32, delay: u64, va_bits: u32) {
+        if self.command.is_some() {
+            env.record(
+                Kind::AsBusy,
+                place,
+                u64::from(value),
+                "command while active",
+            );
+            return;
+        }
+        let command = match value {
+            0 => return,
+            1 => Command::Update,
+            2 => Command::Lock,
+            3 => Command::Unlock,
+            4 => Command::FlushPt,
+            5 => Command::FlushMem,
+            _ => {
+                env.record(Kind::AsCommand, place, u64::from(value), "");
+                return;
+            }
+        };
+        match command {
+            Command::Update => {
+                env.count(Counter::AsUpdate);
+                if self.region.is_some() {
+                    env.record(Kind::AsLive, place, self.transtab, "update under a lock");
+                }
+            }
+            Command::Lock => {
+                env.count(Counter::AsLock);
+                let region = match self.lock_region(va_bits) {
+                    Ok(region) => region,
+                    Err(note) => {
+                        env.record(Kind::AsLockRegion, place, self.lockaddr, note);
+                        return;
+                    }
+                };
+                if let Some(old) = self.region {
+                    // A wider lock may follow a narrower one; a lock elsewhere would let go of a
+                    // region whose tables are being edited.
+                    if old.first < region.first || old.last > region.last {
+                        env.record(
+                            Kind::AsRelock,
+                            place,
+                            self.lockaddr,
+                            "old region not covered",
+                        );
+                    }
+                }
+                self.region = Some(region);
+            }
+            Command::Unlock => {
+                env.count(Counter::AsUnlock);
+                if self.region.is_none() {
+                    env.record(Kind::AsUnlocked, place, u64::from(value), "unlock");
+                }
+            }
+            Command::FlushPt | Command::FlushMem => {
+                env.count(Counter::AsFlush);
+                if self.region.is_none() {
+                    env.record(Kind::AsUnlocked, place, u64::from(value), "flush");
+                }
+            }
+        }
+        self.command = Some((command, env.now.saturating_add(delay)));
+        env.host.wake();
+    }
+
+    fn lock_region(&self, va_bits: u32) -> Result<Region, &'static str> {
+        let shift = (self.lockaddr & 0x3f) + 1;
+        let base = self.lockaddr & !0x3f;
+        if shift < LOCK_SHIFT_MIN {
+            return Err("smaller than 32 KiB");
+        }
+        if shift > u64::from(va_bits) {
+            return Err("larger than the address space");
+        }
+        let mask = (1u64 << shift) - 1;
+        if base & mask != 0 {
+            return Err("base is not aligned to the size");
+        }
+        if base >> va_bits != 0 {
+            return Err("base is beyond the address space");
+        }
+        Ok(Region {
+            first: base,
+            last: base | mask,
+        })
+    }
+
+    /// Takes the command that has run for its time.
+    pub fn take_due(&mut self, now: u64) -> Option<Command> {
+        match self.command {
+            Some((command, due)) if now >= due && !self.hang => {
+                self.command = None;
+                Some(command)
+            }
+            _ => None,
+        }
+    }
+
+    /// When the command in progress completes.
+    pub fn deadline(&self) -> Option<u64> {
+        self.command
+            .and_then(|(_, due)| (!self.hang).then_some(due))
+    }
+
+    /// Takes over the written configuration.
+    pub fn update(
+        &mut self,
+        env: &mut Env<'_>,
+        place: Place,
+        va_bits: u32,
+        pa_bits: u32,
+        coherent: bool,
+    ) {
+        let decoded = Mode::decode(self.transtab, self.transcfg, self.memattr, va_bits, pa_bits);
+        self.mode = match decoded {
+            Ok(mode) => mode,
+            Err(note) => {
+                env.record(Kind::AsConfig, place, self.transcfg, note);
+                Mode::Unmapped
+            }
+        };
+        // Walks that snoop the CPU's caches need a coherent bus.
+        if matches!(self.mode, Mode::Table(_)) && !coherent && (self.transcfg >> 28) & 3 != 0 {
+            env.record(
+                Kind::AsConfig,
+                place,
+                self.transcfg,
+                "PTW_SH without coherency",
+            );
+        }
+        self.region = None;
+        self.faulted = false;
+        self.tlb.clear();
+        env.count(Counter::TlbInvalidate);
+    }
+
+    /// Drops cached translations of the locked region and the lock itself.
+    pub fn release(&mut self, env: &mut Env<'_>) {
+        if let Some(region) = self.region.take() {
+            self.tlb.invalidate(region.first, region.last);
+            env.count(Counter::TlbInvalidate);
+        }
+    }
+
+    /// Whether an UPDATE is in progress.
+    pub fn is_updating(&self) -> bool {
+        matches!(self.command, Some((Command::Update, _)))
+    }
+
+    /// Whether accesses to this address stall.
+    pub fn is_locked(&self, va: u64) -> bool {
+        self.region.is_some_and(|r| r.first <= va && va <= r.last)
+    }
+
+    /// Reports a fault, or stalls the requester behind an earlier one.
+    pub fn fault(
+        &mut self,
+        env: &mut Env<'_>,
+        who: Requester,
+        va: u64,
+        access: Access,
+        code: u8,
+    ) -> MmuError {
+        if self.faulted {
+            return MmuError::Stalled;
+        }
+        self.faulted = true;
+        self.fault_status = u32::from(code) | (access.code() << 8) | (u32::from(who.source) << 16);
+        self.fault_address = va;
+        env.count(Counter::Faults);
+        env.raise(
+            Line::Mmu,
+            1u32.checked_shl(u32::from(who.as_nr)).unwrap_or(0),
+        );
+        MmuError::Fault(Fault {
+            as_nr: who.as_nr,
+            va,
+            code,
+            access,
+            source: who.source,
+        })
+    }
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        Self::new()
+    }
+}

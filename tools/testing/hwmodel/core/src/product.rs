@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The products that the model can be: everything that differs between them is in one table.
+
+/// Identification and features of one GPU as built into one SoC.
+pub struct Product {
+    /// Marketing name.
+    pub name: &'static str,
+    /// GPU_ID.
+    pub gpu_id: u32,
+    /// CSF_ID.
+    pub csf_id: u32,
+    /// REVIDR.
+    pub rev_id: u32,
+    /// L2_FEATURES.
+    pub l2_features: u32,
+    /// CORE_FEATURES.
+    pub core_features: u32,
+    /// TILER_FEATURES.
+    pub tiler_features: u32,
+    /// MEM_FEATURES.
+    pub mem_features: u32,
+    /// MMU_FEATURES: VA bits in 7:0, PA bits in 15:8.
+    pub mmu_features: u32,
+    /// AS_PRESENT.
+    pub as_present: u32,
+    /// THREAD_MAX_THREADS.
+    pub max_threads: u32,
+    /// THREAD_MAX_WORKGROUP_SIZE.
+    pub max_workgroup_size: u32,
+    /// THREAD_MAX_BARRIER_SIZE.
+    pub max_barrier_size: u32,
+    /// THREAD_FEATURES.
+    pub thread_features: u32,
+    /// TEXTURE_FEATURES_0 to 3.
+    pub texture_features: [u32; 4],
+    /// SHADER_PRESENT.
+    pub shader_present: u64,
+    /// TILER_PRESENT.
+    pub tiler_present: u64,
+    /// L2_PRESENT.
+    pub l2_present: u64,
+    /// COHERENCY_FEATURES.
+    pub coherency_features: u32,
+    /// Command stream groups that the firmware may use.
+    pub groups: u8,
+    /// Command streams in each group.
+    pub streams: u8,
+    /// Registers of a command stream.
+    pub stream_registers: u8,
+    /// Scoreboard entries of a command stream.
+    pub scoreboards: u8,
+}
+
+impl Product {
+    /// Width of virtual addresses in bits.
+    pub const fn va_bits(&self) -> u32 {
+        self.mmu_features & 0xff
+    }
+
+    /// Width of physical addresses in bits.
+    pub const fn pa_bits(&self) -> u32 {
+        (self.mmu_features >> 8) & 0xff
+    }
+}
+
+/// The Mali-G610 MP4 of the RK3588.
+///
+/// Ids and features are those that the chip shows to its kernel driver; TEXTURE_FEATURES_1 to 3
+/// are not documented publicly and read as zero.
+pub static G610_RK3588: Product = Product {
+    name: "Mali-G610 (RK3588)",
+    gpu_id: 0xa867_0005,
+    csf_id: 0x040a_0412,
+    rev_id: 0,
+    l2_features: 0x0712_0306,
+    core_features: 0,
+    tiler_features: 0x809,
+    mem_features: 0x301,
+    mmu_features: 0x2830,
+    as_present: 0xff,
+    max_threads: 2048,
+    max_workgroup_size: 1024,
+    max_barrier_size: 1024,
+    thread_features: 0x0401_0000,
+    texture_features: [0xc1ff_ff9e, 0, 0, 0],
+    shader_present: 0x5_0005,
+    tiler_present: 1,
+    l2_present: 1,
+    coherency_features: 1,
+    groups: 8,
+    streams: 8,
+    stream_registers: 96,
+    scoreboards: 8,
+};

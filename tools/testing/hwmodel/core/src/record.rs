@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Strictness records: what software did that real hardware would not forgive, and where.
+
+use core::fmt;
+
+macro_rules! kinds {
+    ($($variant:ident = $name:literal, $text:literal;)+) => {
+        /// The rule that was broken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Kind {
+            $(#[doc = $text] $variant,)+
+        }
+
+        impl Kind {
+            /// All kinds.
+            pub const ALL: &'static [Kind] = &[$(Kind::$variant,)+];
+
+            /// The stable kebab-case name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Kind::$variant => $name,)+
+                }
+            }
+
+            /// The rule in one sentence.
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Kind::$variant => $text,)+
+                }
+            }
+
+            /// Finds a kind by its name.
+            pub fn from_name(name: &str) -> Option<Kind> {
+                Kind::ALL.iter().copied().find(|k| k.name() == name)
+            }
+        }
+    };
+}
+
+kinds! {
+    // Bus.
+    ClockOff = "clock-off", "A register was accessed while a clock of the block was off.";
+    PowerOff = "power-off", "A register was accessed while the power domain was off.";
+    SupplyOff = "supply-off", "A register was accessed while the supply was off.";
+    Hole = "hole", "An address without a register was accessed.";
+    ReadOnly = "read-only", "A read-only register was written.";
+    WriteOnly = "write-only", "A write-only register was read.";
+    Width = "width", "A register was accessed with another width than 32 bits.";
+    InReset = "in-reset", "A register was accessed while a reset was in progress.";
+    Reserved = "reserved", "Reserved bits of a register were written.";
+    // GPU control.
+    UnknownCommand = "unknown-command", "An unknown command was written.";
+    CommandBusy = "command-busy", "A command was issued before the previous one was complete.";
+    AbsentCore = "absent-core", "A power transition was asked for a core that is not present.";
+    PowerOrder = "power-order", "A block was powered against the order of dependencies.";
+    PowerBusy = "power-busy", "A power request hit a core that is still in transition.";
+    CoherencyLate = "coherency-late", "Coherency or L2 configuration was changed while L2 was on.";
+    CoherencyBad = "coherency-bad", "An unsupported coherency protocol was selected.";
+    LineStuck = "line-stuck", "An interrupt line was left asserted.";
+    IrqStorm = "irq-storm", "An interrupt was delivered again and again without being served.";
+    // Address spaces.
+    AsAbsent = "as-absent", "An address space that is not present was programmed.";
+    AsBusy = "as-busy", "An address space was programmed or commanded while active.";
+    AsCommand = "as-command", "An unknown address space command was written.";
+    AsLockRegion = "as-lock-region", "The region of a LOCK is malformed.";
+    AsUnlocked = "as-unlocked", "UNLOCK or a flush was issued without a locked region.";
+    AsRelock = "as-relock", "LOCK was issued while a region was locked already.";
+    AsConfig = "as-config", "TRANSCFG, TRANSTAB or MEMATTR is not valid.";
+    AsLive = "as-live", "The tables of an enabled address space were swapped while in use.";
+    PteReserved = "pte-reserved", "A table entry has reserved or unsupported bits set.";
+    PteAttributes = "pte-attributes", "A table entry's memory attributes contradict the set-up.";
+    StaleTlb = "stale-tlb", "A cached translation was used after its table entry changed.";
+    WalkOutsideRam = "walk-outside-ram", "A table lies outside of the device's memory.";
+    DmaOutsideRam = "dma-outside-ram", "A translated address is outside of the device's memory.";
+    DmaUnpowered = "dma-unpowered", "Memory was accessed while the L2 was not ready.";
+    // MCU, groups and streams.
+    McuControl = "mcu-control", "MCU_CONTROL was written with an invalid value or state.";
+    McuImage = "mcu-image", "The MCU found a bad firmware image.";
+    McuAccess = "mcu-access", "The MCU took a fault in its own address space.";
+    DoorbellAbsent = "doorbell-absent", "The doorbell of an absent or idle group was rung.";
+    InterfaceReserved = "interface-reserved", "Reserved fields of an interface were written.";
+    InterfaceProtocol = "interface-protocol", "A request broke the request/acknowledge protocol.";
+    GroupConfig = "group-config", "A group was started with an invalid configuration.";
+    QueueConfig = "queue-config", "A queue was started with an invalid configuration.";
+    RingBounds = "ring-bounds", "Insert and extract offsets of a ring are inconsistent.";
+    RingUnaligned = "ring-unaligned", "A ring offset or a stream is not aligned.";
+    SuspendBuffer = "suspend-buffer", "A suspend buffer is missing, too small or damaged.";
+    StreamEncoding = "stream-encoding", "An instruction has reserved bits set.";
+    Internal = "internal", "The model contradicts itself.";
+}
+
+/// Where it happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A register, as offset into the block.
+    Register(u32),
+    /// A virtual address of an address space.
+    Virtual {
+        /// The address space.
+        as_nr: u8,
+        /// The virtual address.
+        va: u64,
+    },
+    /// A physical address.
+    Physical(u64),
+    /// An interrupt line.
+    Line(crate::host::Line),
+    /// A group slot.
+    Group(u8),
+    /// A queue of a group slot.
+    Queue {
+        /// The group slot.
+        group: u8,
+        /// The queue in it.
+        queue: u8,
+    },
+    /// The MCU and its global interface.
+    Mcu,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Place::Register(off) => write!(f, "reg 0x{off:x}"),
+            Place::Virtual { as_nr, va } => write!(f, "as {as_nr} va 0x{va:x}"),
+            Place::Physical(pa) => write!(f, "pa 0x{pa:x}"),
+            Place::Line(line) => write!(f, "line {}", line.name()),
+            Place::Group(group) => write!(f, "csg {group}"),
+            Place::Queue { group, queue } => write!(f, "csg {group} cs {queue}"),
+            Place::Mcu => f.write_str("mcu"),
+        }
+    }
+}
+
+/// One record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The rule that was broken.
+    pub kind: Kind,
+    /// Where.
+    pub place: Place,
+    /// The value that was involved: written value, table entry, number of repetitions...
+    pub value: u64,
+    /// Refines the place where one kind has several causes.
+    pub note: &'static str,
+    /// When, in the host's time.
+    pub time_ns: u64,
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} value 0x{:x}",
+            self.kind.name(),
+            self.place,
+            self.value
+        )?;
+        if !self.note.is_empty() {
+            write!(f, " ({})", self.note)?;
+        }
+        Ok(())
+    }
+}
+
+/// Records kept for reading later. When it is full, further records are counted but not kept: the
+/// first ones are what explains the rest.
+const KEPT: usize = 256;
+
+/// The records so far.
+pub struct Records {
+    kept: [Option<Record>; KEPT],
+    total: u64,
+}
+
+impl Records {
+    /// Empty.
+    pub const fn new() -> Self {
+        Self {
+            kept: [None; KEPT],
+            total: 0,
+        }
+    }
+
+    /// Keeps one.
+    pub fn push(&mut self, record: Record) {
+        let at = usize::try_from(self.total).unwrap_or(KEPT);
+        if let Some(slot) = self.kept.get_mut(at) {
+            *slot = Some(record);
+        }
+        self.total = self.total.saturating_add(1);
+    }
+
+    /// How many were recorded, those not kept included.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Those kept, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Record> + '_ {
+        self.kept.iter().flatten()
+    }
+
+    /// How many of those kept are of this kind.
+    pub fn count_of(&self, kind: Kind) -> usize {
+        self.iter().filter(|r| r.kind == kind).count()
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        for slot in &mut self.kept {
+            *slot = None;
+        }
+        self.total = 0;
+    }
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self::new()
+    }
+}
