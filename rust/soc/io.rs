@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A register window that is not tied to a lifetime.
+//!
+//! The kernel crate's mappings borrow the bound device, which data shared with files and interrupt
+//! handlers cannot. [`Registers`] owns its mapping. Memory safety needs no more than that; that the
+//! device behind it is there and powered is what [`Gate`](crate::gate::Gate) is for, and whoever
+//! maps registers revokes the gate before the driver is unbound.
+
+use core::ptr::NonNull;
+
+use kernel::{
+    bindings,
+    device::Bound,
+    io::{
+        resource::{
+            Flags,
+            Region as ClaimedRegion, //
+        },
+        IoBase,
+        Mmio,
+        MmioBackend,
+        MmioRaw,
+        PhysAddr,
+        Region, //
+    },
+    platform,
+    prelude::*,
+};
+
+/// An exclusive mapping of at least `SIZE` bytes of registers.
+///
+/// # Invariants
+///
+/// `mapping` is the result of a successful `ioremap()` of at least `SIZE` bytes, which nobody else
+/// unmaps.
+pub struct Registers<const SIZE: usize> {
+    mapping: NonNull<c_void>,
+    raw: MmioRaw<Region<SIZE>>,
+    start: PhysAddr,
+    _claim: ClaimedRegion,
+}
+
+// SAFETY: The mapping is an address range of the kernel, not of a task.
+unsafe impl<const SIZE: usize> Send for Registers<SIZE> {}
+
+// SAFETY: Shared references give volatile accesses only.
+unsafe impl<const SIZE: usize> Sync for Registers<SIZE> {}
+
+impl<const SIZE: usize> Registers<SIZE> {
+    /// Claims and maps the memory resource `index` of `dev`.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if there is no such resource, `EBUSY` if it is claimed already, `EINVAL` if it is
+    /// smaller than `SIZE`, `ENOMEM`.
+    pub fn map(dev: &platform::Device<Bound>, index: u32) -> Result<Self> {
+        let resource = dev.resource_by_index(index).ok_or(ENODEV)?;
+        let start = resource.start();
+        let size: usize = resource.size().try_into()?;
+        if size < SIZE {
+            return Err(EINVAL);
+        }
+
+        let name = resource.name().unwrap_or_default().to_cstring()?;
+        let claim = resource
+            .request_region(start, resource.size(), name, Flags::IORESOURCE_MEM)
+            .ok_or(EBUSY)?;
+        // SAFETY: `start` and `size` describe a memory resource that is not empty.
+        let mapping = unsafe { bindings::ioremap(start, size) };
+        let mapping = NonNull::new(mapping).ok_or(ENOMEM)?;
+        let raw = MmioRaw::new_region(mapping.as_ptr().addr(), size).inspect_err(|_| {
+            // SAFETY: Made above, and not handed to anybody yet.
+            unsafe { bindings::iounmap(mapping.as_ptr()) }
+        })?;
+        // INVARIANT: `mapping` was just made and has `size >= SIZE` bytes.
+        Ok(Self {
+            mapping,
+            raw,
+            start,
+            _claim: claim,
+        })
+    }
+
+    /// Physical address of the first register.
+    pub fn phys_start(&self) -> PhysAddr {
+        self.start
+    }
+}
+
+impl<const SIZE: usize> Drop for Registers<SIZE> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the mapping is ours, and its last user is gone.
+        unsafe { bindings::iounmap(self.mapping.as_ptr()) };
+    }
+}
+
+impl<'a, const SIZE: usize> IoBase<'a> for &'a Registers<SIZE> {
+    type Backend = MmioBackend;
+    type Target = Region<SIZE>;
+
+    #[inline]
+    fn as_view(self) -> Mmio<'a, Self::Target> {
+        // SAFETY: By the type invariants the mapping is valid as long as `self` is borrowed.
+        unsafe { Mmio::from_raw(self.raw) }
+    }
+}
