@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Arithmetic of a command-stream ring buffer, and the instructions that one job puts into it.
+//!
+//! Positions in a ring are 64-bit byte counts that only grow: INSERT is written by the driver,
+//! EXTRACT by the firmware, and the place in the buffer is the position modulo the ring's size.
+//! Everything here is pure; memory and doorbells are in [`crate::queue`].
+
+use kernel::prelude::*;
+
+pub(crate) mod instr;
+
+pub(crate) use instr::JobCall;
+
+/// Size of one command-stream instruction in bytes.
+pub(crate) const INSTR_SIZE: u32 = 8;
+
+/// Instructions that one job occupies in the ring: the sequence of [`JobCall::encode`], padded
+/// to whole cache lines because the prefetcher of the command-stream front end reads those.
+pub(crate) const JOB_INSTRS: u32 = 16;
+
+/// Bytes that one job occupies in the ring.
+pub(crate) const JOB_BYTES: u64 = JOB_INSTRS as u64 * INSTR_SIZE as u64;
+
+/// Smallest ring that user space may ask for, in bytes.
+pub(crate) const MIN_SIZE: u32 = 4 * 1024;
+
+/// Largest ring that user space may ask for, in bytes.
+pub(crate) const MAX_SIZE: u32 = 64 * 1024;
+
+/// A contiguous part of the ring buffer, in bytes from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Offset of the first byte.
+    pub(crate) offset: usize,
+    /// Length in bytes.
+    pub(crate) len: usize,
+}
+
+/// Geometry of a ring buffer.
+///
+/// # Invariants
+///
+/// `size` is a power of two between [`MIN_SIZE`] and [`MAX_SIZE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ring {
+    size: u32,
+}
+
+impl Ring {
+    /// Checks a size in bytes as given by user space.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` unless it is a power of two from 4 KiB to 64 KiB.
+    pub(crate) fn new(size: u32) -> Result<Self> {
+        if !(MIN_SIZE..=MAX_SIZE).contains(&size) || !size.is_power_of_two() {
+            return Err(EINVAL);
+        }
+        // INVARIANT: checked right above.
+        Ok(Self { size })
+    }
+
+    /// Size in bytes.
+    pub(crate) fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Number of instructions that fit: the credits of the queue's jobs.
+    pub(crate) fn credits(&self) -> u32 {
+        self.size / INSTR_SIZE
+    }
+
+    /// Bytes between `extract` and `insert`, or `None` if the two can't belong to this ring:
+    /// EXTRACT ahead of INSERT, or further behind than the ring is long.
+    pub(crate) fn used(&self, insert: u64, extract: u64) -> Option<u64> {
+        insert
+            .checked_sub(extract)
+            .filter(|used| *used <= u64::from(self.size))
+    }
+
+    /// Tells whether `len` more bytes fit without overwriting what was not extracted yet.
+    pub(crate) fn fits(&self, insert: u64, extract: u64, len: u64) -> bool {
+        match self.used(insert, extract) {
+            Some(used) => len <= u64::from(self.size) - used,
+            None => false,
+        }
+    }
+
+    /// Splits `len` bytes at position `pos` into the part up to the end of the buffer and the
+    /// part that wraps to its start (whose length may be zero).
+    ///
+    /// `len` beyond the ring's size is cut to that size.
+    pub(crate) fn pieces(&self, pos: u64, len: usize) -> [Piece; 2] {
+        let mask = u64::from(self.size - 1);
+        // The masked position is below 64 KiB: both conversions are exact.
+        let offset = usize::try_from(pos & mask).unwrap_or(0);
+        let size = usize::try_from(self.size).unwrap_or(0);
+        let len = len.min(size);
+        let first = len.min(size - offset);
+        [
+            Piece { offset, len: first },
+            Piece {
+                offset: 0,
+                len: len - first,
+            },
+        ]
+    }
+}
+
+#[kunit_tests(mali_csf_ring)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_outside_4k_to_64k_are_refused() {
+        assert!(Ring::new(0).is_err());
+        assert!(Ring::new(2048).is_err());
+        assert!(Ring::new(4096).is_ok());
+        assert!(Ring::new(65536).is_ok());
+        assert!(Ring::new(131072).is_err());
+    }
+
+    #[test]
+    fn sizes_that_are_no_power_of_two_are_refused() {
+        assert!(Ring::new(4096 + 64).is_err());
+        assert!(Ring::new(12288).is_err());
+    }
+
+    #[test]
+    fn credits_are_instructions() -> Result {
+        assert_eq!(Ring::new(4096)?.credits(), 512);
+        assert_eq!(Ring::new(65536)?.credits(), 8192);
+        Ok(())
+    }
+
+    #[test]
+    fn a_ring_full_of_jobs_has_no_room_for_one_more() -> Result {
+        let ring = Ring::new(4096)?;
+        assert!(ring.fits(4096 - JOB_BYTES, 0, JOB_BYTES));
+        assert!(!ring.fits(4096, 0, JOB_BYTES));
+        assert!(!ring.fits(4096 - JOB_BYTES + 64, 0, JOB_BYTES));
+        assert!(ring.fits(4096, JOB_BYTES, JOB_BYTES));
+        Ok(())
+    }
+
+    #[test]
+    fn positions_that_make_no_sense_have_no_room() -> Result {
+        let ring = Ring::new(4096)?;
+        assert!(!ring.fits(0, 128, 64));
+        assert!(!ring.fits(8192, 0, 64));
+        assert_eq!(ring.used(8192, 0), None);
+        assert_eq!(ring.used(8192, 4096), Some(4096));
+        Ok(())
+    }
+
+    #[test]
+    fn a_job_inside_the_buffer_is_one_piece() -> Result {
+        let [a, b] = Ring::new(4096)?.pieces(128, 128);
+        assert_eq!(
+            a,
+            Piece {
+                offset: 128,
+                len: 128
+            }
+        );
+        assert_eq!(b.len, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_job_across_the_end_wraps() -> Result {
+        let [a, b] = Ring::new(4096)?.pieces(3 * 4096 - 64, 128);
+        assert_eq!(
+            a,
+            Piece {
+                offset: 4096 - 64,
+                len: 64
+            }
+        );
+        assert_eq!(b, Piece { offset: 0, len: 64 });
+        Ok(())
+    }
+
+    #[test]
+    fn positions_far_beyond_32_bits_keep_their_place() -> Result {
+        let [a, _] = Ring::new(65536)?.pieces((7 << 40) + 192, 64);
+        assert_eq!(
+            a,
+            Piece {
+                offset: 192,
+                len: 64
+            }
+        );
+        Ok(())
+    }
+}
