@@ -19,6 +19,7 @@
 #include <linux/moduleparam.h>
 #include <linux/of_address.h>
 #include <linux/pfn.h>
+#include <linux/unaligned.h>
 #include <mem.h>
 
 #include "glue.h"
@@ -124,21 +125,43 @@ static bool soc_is_dma_range(u64 pa, size_t len)
 	return true;
 }
 
+/*
+ * Aligned words and double words are accessed as such: drivers and processes poll what the model
+ * writes, and must never see half of it.
+ */
 int soc_ram_read(u64 pa, void *buf, size_t len)
 {
+	const void *ram;
+
 	if (!soc_is_dma_range(pa, len))
 		return -EFAULT;
 
-	memcpy(buf, phys_to_virt(pa), len);
+	ram = phys_to_virt(pa);
+	if (len == sizeof(u64) && IS_ALIGNED(pa, sizeof(u64)))
+		put_unaligned(READ_ONCE(*(const u64 *)ram), (u64 *)buf);
+	else if (len == sizeof(u32) && IS_ALIGNED(pa, sizeof(u32)))
+		put_unaligned(READ_ONCE(*(const u32 *)ram), (u32 *)buf);
+	else
+		memcpy(buf, ram, len);
+
 	return 0;
 }
 
 int soc_ram_write(u64 pa, const void *buf, size_t len)
 {
+	void *ram;
+
 	if (!soc_is_dma_range(pa, len))
 		return -EFAULT;
 
-	memcpy(phys_to_virt(pa), buf, len);
+	ram = phys_to_virt(pa);
+	if (len == sizeof(u64) && IS_ALIGNED(pa, sizeof(u64)))
+		WRITE_ONCE(*(u64 *)ram, get_unaligned((const u64 *)buf));
+	else if (len == sizeof(u32) && IS_ALIGNED(pa, sizeof(u32)))
+		WRITE_ONCE(*(u32 *)ram, get_unaligned((const u32 *)buf));
+	else
+		memcpy(ram, buf, len);
+
 	return 0;
 }
 
