@@ -168,8 +168,8 @@ impl Gpu {
             return false;
         }
         self.advance(host);
-        // While a reset is in progress only the block that reports its end answers.
-        if self.control.in_reset() && !matches!(target, Target::Irq(Line::Gpu, _)) {
+        // While a reset is in progress only the blocks that can report its end answer.
+        if self.control.in_reset() && !matches!(target, Target::Irq(..)) {
             self.record(host, Kind::InReset, Place::Register(off), 0, "");
             return false;
         }
@@ -461,7 +461,7 @@ impl Gpu {
             Misbehaviour::Clear => {
                 mcu.clear_injections();
                 bus.gpu.clear_injections();
-                bus.power.l2_fault = L2Fault::None;
+                bus.power.clear_injections(bus.env.now);
                 bus.mmu.clear_injections();
                 for line in Line::ALL {
                     bus.env.irqs.inject_drop(line, 0);
@@ -472,8 +472,8 @@ impl Gpu {
             Misbehaviour::ResetDelay(ns) => bus.gpu.inject_reset(false, ns),
             Misbehaviour::FlushHang => bus.gpu.inject_flush(true, 0),
             Misbehaviour::FlushDelay(ns) => bus.gpu.inject_flush(false, ns),
-            Misbehaviour::L2Hang => bus.power.l2_fault = L2Fault::Hang,
-            Misbehaviour::L2Fail => bus.power.l2_fault = L2Fault::Ignore,
+            Misbehaviour::L2Hang => bus.power.inject_l2(L2Fault::Hang),
+            Misbehaviour::L2Fail => bus.power.inject_l2(L2Fault::Ignore),
             Misbehaviour::AsHang(as_nr) if !bus.mmu.inject_hang(as_nr) => {
                 return Err(InjectError::Argument);
             }

@@ -294,7 +294,7 @@ impl Mmu {
             Some(entry) => {
                 env.count(Counter::TlbHit);
                 let fresh = walk.quietly(env, va).map_or(0, |leaf| leaf.raw);
-                if fresh != entry.raw {
+                if (fresh ^ entry.raw) & !walk::SOFTWARE != 0 {
                     env.record(
                         Kind::StaleTlb,
                         place,

@@ -127,7 +127,7 @@ pub struct Power {
     shader: Domain,
     tiler: Domain,
     l2: Domain,
-    pub(crate) l2_fault: L2Fault,
+    l2_fault: L2Fault,
 }
 
 impl Power {
@@ -313,6 +313,18 @@ impl Power {
                 bits |= IRQ_POWER_CHANGED_ALL;
             }
             env.raise(Line::Gpu, bits);
+        }
+    }
+
+    pub(crate) fn inject_l2(&mut self, fault: L2Fault) {
+        self.l2_fault = fault;
+    }
+
+    /// A transition that hung goes on from now.
+    pub(crate) fn clear_injections(&mut self, now: u64) {
+        self.l2_fault = L2Fault::None;
+        if self.l2.due == u64::MAX {
+            self.l2.due = now.saturating_add(L2_NS);
         }
     }
 

@@ -51,9 +51,9 @@ pub enum Command {
     Lock,
     /// Drops cached translations of the locked region and lets accesses go on.
     Unlock,
-    /// Like unlock, after a flush of the L2.
+    /// Like unlock, after a flush of the L2. Without a locked region it covers everything.
     FlushPt,
-    /// Like unlock, after a flush of all caches.
+    /// Like unlock, after a flush of all caches. Without a locked region it covers everything.
     FlushMem,
 }
 
@@ -246,12 +246,7 @@ impl Space {
                     env.record(Kind::AsUnlocked, place, u64::from(value), "unlock");
                 }
             }
-            Command::FlushPt | Command::FlushMem => {
-                env.count(Counter::AsFlush);
-                if self.region.is_none() {
-                    env.record(Kind::AsUnlocked, place, u64::from(value), "flush");
-                }
-            }
+            Command::FlushPt | Command::FlushMem => env.count(Counter::AsFlush),
         }
         self.command = Some((command, env.now.saturating_add(delay)));
         env.host.wake();
@@ -328,12 +323,13 @@ impl Space {
         env.count(Counter::TlbInvalidate);
     }
 
-    /// Drops cached translations of the locked region and the lock itself.
+    /// Drops cached translations of the locked region, or all if none is locked, and the lock.
     pub fn release(&mut self, env: &mut Env<'_>) {
-        if let Some(region) = self.region.take() {
-            self.tlb.invalidate(region.first, region.last);
-            env.count(Counter::TlbInvalidate);
+        match self.region.take() {
+            Some(region) => self.tlb.invalidate(region.first, region.last),
+            None => self.tlb.clear(),
         }
+        env.count(Counter::TlbInvalidate);
     }
 
     /// Whether an UPDATE is in progress.

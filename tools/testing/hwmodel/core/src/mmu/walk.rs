@@ -24,6 +24,9 @@ pub const ADDRESS_SIZE_FAULT_OUT: u8 = 0xe4;
 /// The attribute index selects a faulting type, at level 0.
 pub const MEMORY_ATTRIBUTE_FAULT: u8 = 0xe8;
 
+/// Bits of a leaf entry that the hardware ignores and software may change at any time.
+pub const SOFTWARE: u64 = 0xf << 55;
+
 /// The last level.
 const LAST: u8 = 3;
 
