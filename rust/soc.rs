@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What a driver for a block of a SoC needs besides the `kernel` crate: I/O page tables fed from
+//! preallocated pages, clocks, operating points, interrupts, workqueues.
+//!
+//! Nothing here knows a driver. Everything that is public is safe to call.
+
+#[path = "soc/clk.rs"]
+pub mod clk;
+#[path = "soc/dma.rs"]
+pub mod dma;
+#[path = "soc/gate.rs"]
+pub mod gate;
+#[path = "soc/io.rs"]
+pub mod io;
+#[path = "soc/irq.rs"]
+pub mod irq;
+#[path = "soc/opp.rs"]
+pub mod opp;
+#[path = "soc/pgtable.rs"]
+pub mod pgtable;
+#[path = "soc/wait.rs"]
+pub mod wait;
+#[path = "soc/wq.rs"]
+pub mod wq;
+
+use kernel::{
+    bindings,
+    device::{
+        Device,
+        DeviceContext, //
+    }, //
+};
+
+/// The C device, valid as long as `dev` is.
+fn raw_device<Ctx: DeviceContext>(dev: &Device<Ctx>) -> *mut bindings::device {
+    // `Device` is a transparent wrapper of the C structure.
+    core::ptr::from_ref(dev).cast_mut().cast()
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Interrupts with a thread, in a shape that is safe to use.
+//!
+//! # Locking
+//!
+//! None of its own. The two halves of a handler may run at the same time, on different CPUs.
+//!
+//! # Ordering
+//!
+//! The handler is called from the moment of the request on: what it needs must be ready before. When
+//! [`Irq::disable`], [`Irq::synchronize`] or dropping has returned, what the handler wrote is seen.
+//!
+//! # Blocking
+//!
+//! Those three wait for both halves: not to be called from either of them, nor with a lock held that
+//! they take.
+
+use kernel::{
+    bindings,
+    device::Bound,
+    error::to_result,
+    ffi::{
+        c_int,
+        c_uint,
+        c_void, //
+    },
+    irq::IrqRequest,
+    platform,
+    prelude::*,
+    str::CStrExt,
+    sync::Arc, //
+};
+
+/// What the hard half of a handler found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The interrupt is not from this device.
+    None,
+    /// All is done.
+    Handled,
+    /// The thread has work to do.
+    Thread,
+}
+
+/// A handler in two halves.
+pub trait IrqHandler: Send + Sync + 'static {
+    /// In hard interrupt context: looks whether the device has raised the line, and masks it.
+    fn raw(&self) -> Wake;
+
+    /// In a thread of its own: handles the events, and unmasks.
+    fn thread(&self);
+}
+
+/// A requested interrupt. Dropping it frees the line.
+///
+/// # Invariants
+///
+/// The interrupt `irq` was requested with a pointer to `*handler` as its cookie.
+pub struct Irq<T: IrqHandler> {
+    irq: c_uint,
+    handler: Arc<T>,
+}
+
+impl<T: IrqHandler> Irq<T> {
+    /// Requests the interrupt `req`, which shows up as `label` in `/proc/interrupts`.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the line is taken and not shared by everybody; others as the irqchip says.
+    pub fn request(
+        req: &IrqRequest<'_>,
+        label: &'static CStr,
+        shared: bool,
+        handler: Arc<T>,
+    ) -> Result<Self> {
+        let flags = if shared { bindings::IRQF_SHARED } else { 0 };
+
+        // SAFETY: The handlers take a pointer to a `T`, which is what the cookie is. It stays valid
+        // until `drop` has freed the line, as `handler` is kept until then; if the value is leaked,
+        // so is the reference. The label is static.
+        to_result(unsafe {
+            bindings::request_threaded_irq(
+                req.irq(),
+                Some(raw_half::<T>),
+                Some(thread_half::<T>),
+                usize::try_from(flags)?,
+                label.as_char_ptr(),
+                Arc::as_ptr(&handler).cast_mut().cast(),
+            )
+        })?;
+
+        // INVARIANT: The request has succeeded.
+        Ok(Self {
+            irq: req.irq(),
+            handler,
+        })
+    }
+
+    /// As [`Irq::request`], for the entry `name` of the device's `interrupt-names`.
+    pub fn request_by_name(
+        pdev: &platform::Device<Bound>,
+        name: &CStr,
+        label: &'static CStr,
+        shared: bool,
+        handler: Arc<T>,
+    ) -> Result<Self> {
+        Self::request(&pdev.irq_by_name(name)?, label, shared, handler)
+    }
+
+    /// The handler.
+    pub fn handler(&self) -> &T {
+        &self.handler
+    }
+
+    /// Disables the line, and waits for both halves. Nests.
+    pub fn disable(&self) {
+        // SAFETY: By the type's invariant the interrupt is requested.
+        unsafe { bindings::disable_irq(self.irq) };
+    }
+
+    /// Disables the line, and does not wait. Nests.
+    pub fn disable_nosync(&self) {
+        // SAFETY: By the type's invariant the interrupt is requested.
+        unsafe { bindings::disable_irq_nosync(self.irq) };
+    }
+
+    /// Undoes one call that has disabled the line.
+    pub fn enable(&self) {
+        // SAFETY: By the type's invariant the interrupt is requested.
+        unsafe { bindings::enable_irq(self.irq) };
+    }
+
+    /// Waits for both halves.
+    pub fn synchronize(&self) {
+        // SAFETY: By the type's invariant the interrupt is requested.
+        unsafe { bindings::synchronize_irq(self.irq) };
+    }
+}
+
+impl<T: IrqHandler> Drop for Irq<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariant the interrupt was requested with this cookie. When the
+        // function returns, neither half runs any more.
+        unsafe { bindings::free_irq(self.irq, Arc::as_ptr(&self.handler).cast_mut().cast()) };
+    }
+}
+
+/// # Safety
+///
+/// `cookie` must point to a `T`.
+unsafe extern "C" fn raw_half<T: IrqHandler>(
+    _irq: c_int,
+    cookie: *mut c_void,
+) -> bindings::irqreturn_t {
+    // SAFETY: By the requirement of this function.
+    let handler = unsafe { &*cookie.cast::<T>() };
+
+    match handler.raw() {
+        Wake::None => bindings::irqreturn::IRQ_NONE,
+        Wake::Handled => bindings::irqreturn::IRQ_HANDLED,
+        Wake::Thread => bindings::irqreturn::IRQ_WAKE_THREAD,
+    }
+}
+
+/// # Safety
+///
+/// `cookie` must point to a `T`.
+unsafe extern "C" fn thread_half<T: IrqHandler>(
+    _irq: c_int,
+    cookie: *mut c_void,
+) -> bindings::irqreturn_t {
+    // SAFETY: By the requirement of this function.
+    let handler = unsafe { &*cookie.cast::<T>() };
+
+    handler.thread();
+    bindings::irqreturn::IRQ_HANDLED
+}
