@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Raw bindings: the bottom of the Rust crates in this tree.
+//!
+//! Everything here is for the crates beside it, which build safe types on top. A driver uses only
+//! [`uapi`], the structures and constants of the user-space interfaces.
+//!
+//! The declarations come from bindgen, run on `shims/shims.h` and on `shims/uapi.h` during the
+//! build. Types are never generated twice: a function signature refers to the types of
+//! [`kernel::bindings`], or to the opaque ones declared below where the kernel's bindings lack them.
+
+pub use c::*;
+pub use kernel::bindings;
+
+/// C functions that [`kernel::bindings`] does not declare.
+///
+/// The safety requirements are those of the C functions.
+#[allow(
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    improper_ctypes,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unreachable_pub
+)]
+pub mod c {
+    use kernel::{
+        bindings::*,
+        ffi, //
+    };
+
+    /// `struct drm_syncobj`, only ever handled by pointer.
+    #[repr(C)]
+    pub struct drm_syncobj {
+        _opaque: [u8; 0],
+    }
+
+    /// `struct dma_fence_chain`, only ever handled by pointer.
+    #[repr(C)]
+    pub struct dma_fence_chain {
+        _opaque: [u8; 0],
+    }
+
+    include!(env!("SHIMS_GENERATED"));
+}
+
+/// Structures and constants of the user-space interfaces.
+///
+/// All structures are plain data without padding: any bytes make a valid value, and a value can be
+/// handed out as bytes.
+#[allow(
+    clippy::all,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unreachable_pub
+)]
+pub mod uapi {
+    use kernel::ffi;
+    use zerocopy_derive::{
+        FromBytes,
+        Immutable,
+        IntoBytes,
+        KnownLayout, //
+    };
+
+    type __u8 = u8;
+    type __u16 = u16;
+    type __u32 = u32;
+    type __u64 = u64;
+    type __s32 = i32;
+    type __s64 = i64;
+
+    include!(env!("SHIMS_UAPI_GENERATED"));
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+#include <linux/capability.h>
+#include <linux/dma-mapping.h>
+#include <linux/fs.h>
+#include <linux/gfp.h>
+#include <linux/pagemap.h>
+#include <linux/pgtable.h>
+#include <linux/sched.h>
+#include <linux/srcu.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/vmalloc.h>
+#include <drm/drm_managed.h>
+#include <drm/drm_vma_manager.h>
+
+#include "drm.h"
+
+DEFINE_STATIC_SRCU(scope_srcu);
+
+int shim_scope_enter(void)
+{
+	return srcu_read_lock(&scope_srcu);
+}
+
+void shim_scope_exit(int idx)
+{
+	srcu_read_unlock(&scope_srcu, idx);
+}
+
+void shim_scope_synchronize(void)
+{
+	synchronize_srcu(&scope_srcu);
+}
+
+/* A buffer that is too big fails; it neither invokes the OOM killer nor fills the log. */
+void shim_gem_set_gfp(struct drm_gem_object *obj)
+{
+	mapping_set_gfp_mask(obj->filp->f_mapping,
+			     GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+}
+
+void shim_gem_get(struct drm_gem_object *obj)
+{
+	drm_gem_object_get(obj);
+}
+
+void shim_gem_put(struct drm_gem_object *obj)
+{
+	drm_gem_object_put(obj);
+}
+
+u64 shim_gem_mmap_offset(struct drm_gem_object *obj)
+{
+	return drm_vma_node_offset_addr(&obj->vma_node);
+}
+
+unsigned long shim_gem_page_start(struct drm_gem_object *obj)
+{
+	return drm_vma_node_start(&obj->vma_node);
+}
+
+static void free_page_action(struct drm_device *dev, void *addr)
+{
+	free_page((unsigned long)addr);
+}
+
+/* Lives as long as @dev, hence longer than any user mapping of it. */
+void *shim_drmm_zeroed_page(struct drm_device *dev)
+{
+	void *addr = (void *)get_zeroed_page(GFP_KERNEL);
+
+	if (!addr || drmm_add_action_or_reset(dev, free_page_action, addr))
+		return NULL;
+	return addr;
+}
+
+unsigned long shim_page_to_pfn(struct page *page)
+{
+	return page_to_pfn(page);
+}
+
+unsigned long shim_virt_to_pfn(const void *addr)
+{
+	return page_to_pfn(virt_to_page(addr));
+}
+
+void *shim_vmap_pages(struct page **pages, unsigned int count, bool write_back)
+{
+	pgprot_t prot = write_back ? PAGE_KERNEL : pgprot_writecombine(PAGE_KERNEL);
+
+	return vmap(pages, count, VM_MAP, prot);
+}
+
+void shim_dma_unmap_sgtable(struct device *dev, struct sg_table *sgt)
+{
+	dma_unmap_sgtable(dev, sgt, DMA_BIDIRECTIONAL, 0);
+}
+
+void shim_dma_sync_for_device(struct device *dev, dma_addr_t addr, size_t len)
+{
+	dma_sync_single_for_device(dev, addr, len, DMA_BIDIRECTIONAL);
+}
+
+void shim_dma_sync_for_cpu(struct device *dev, dma_addr_t addr, size_t len)
+{
+	dma_sync_single_for_cpu(dev, addr, len, DMA_BIDIRECTIONAL);
+}
+
+void shim_memcpy(void *dst, const void *src, size_t len)
+{
+	memcpy(dst, src, len);
+}
+
+void shim_memset(void *dst, int byte, size_t len)
+{
+	memset(dst, byte, len);
+}
+
+void shim_dma_wmb(void)
+{
+	dma_wmb();
+}
+
+void shim_dma_rmb(void)
+{
+	dma_rmb();
+}
+
+void shim_dma_mb(void)
+{
+	dma_mb();
+}
+
+u64 shim_vma_flags(struct vm_area_struct *vma)
+{
+	return vma->vm_flags;
+}
+
+bool shim_vma_is_cow(struct vm_area_struct *vma)
+{
+	return vma_is_cow_mapping(vma);
+}
+
+void shim_vma_set_gem(struct vm_area_struct *vma, bool write_back)
+{
+	vm_flags_set(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
+	if (!write_back)
+		vma->vm_page_prot = pgprot_writecombine(vma->vm_page_prot);
+}
+
+/* Never executable; what is read-only cannot be made writable later. */
+void shim_vma_set_pages(struct vm_area_struct *vma, bool writable)
+{
+	vm_flags_mod(vma,
+		     VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY | VM_NORESERVE,
+		     VM_MAYEXEC | (writable ? 0 : VM_MAYWRITE));
+}
+
+vm_fault_t shim_insert_mmio(struct vm_fault *vmf, unsigned long pfn)
+{
+	return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
+				   pgprot_noncached(vmf->vma->vm_page_prot));
+}
+
+void shim_zap(struct drm_device *dev, u64 offset, u64 len)
+{
+	unmap_mapping_range(dev->anon_inode->i_mapping, offset, len, 1);
+}
+
+int shim_copy_struct_from_user(void *dst, size_t ksize, u64 src, size_t usize)
+{
+	return copy_struct_from_user(dst, ksize, u64_to_user_ptr(src), usize);
+}
+
+int shim_copy_to_user(u64 dst, const void *src, size_t len)
+{
+	return copy_to_user(u64_to_user_ptr(dst), src, len) ? -EFAULT : 0;
+}
+
+int shim_copy_from_user(void *dst, u64 src, size_t len)
+{
+	return copy_from_user(dst, u64_to_user_ptr(src), len) ? -EFAULT : 0;
+}
+
+int shim_clear_user(u64 dst, size_t len)
+{
+	return clear_user(u64_to_user_ptr(dst), len) ? -EFAULT : 0;
+}
+
+/* Without an acquire context and uninterruptible, this cannot fail. */
+void shim_resv_lock(struct drm_gem_object *obj)
+{
+	dma_resv_lock(obj->resv, NULL);
+}
+
+void shim_resv_unlock(struct drm_gem_object *obj)
+{
+	dma_resv_unlock(obj->resv);
+}
+
+void shim_gpuvm_get(struct drm_gpuvm *vm)
+{
+	drm_gpuvm_get(vm);
+}
+
+void shim_gpuvm_bo_get(struct drm_gpuvm_bo *vm_bo)
+{
+	drm_gpuvm_bo_get(vm_bo);
+}
+
+bool shim_gpuvm_is_extobj(struct drm_gpuvm *vm, struct drm_gem_object *obj)
+{
+	return drm_gpuvm_is_extobj(vm, obj);
+}
+
+struct drm_gpuva *shim_gpuva_next(struct drm_gpuva *va)
+{
+	if (list_is_last(&va->rb.entry, &va->vm->rb.list))
+		return NULL;
+	return list_next_entry(va, rb.entry);
+}
+
+void shim_syncobj_get(struct drm_syncobj *syncobj)
+{
+	drm_syncobj_get(syncobj);
+}
+
+void shim_syncobj_put(struct drm_syncobj *syncobj)
+{
+	drm_syncobj_put(syncobj);
+}
+
+struct dma_fence *shim_syncobj_fence_get(struct drm_syncobj *syncobj)
+{
+	return drm_syncobj_fence_get(syncobj);
+}
+
+struct dma_fence_chain *shim_fence_chain_alloc(void)
+{
+	return dma_fence_chain_alloc();
+}
+
+void shim_fence_chain_free(struct dma_fence_chain *chain)
+{
+	dma_fence_chain_free(chain);
+}
+
+bool shim_capable_sys_nice(void)
+{
+	return capable(CAP_SYS_NICE);
+}
+
+unsigned long shim_task_size(void)
+{
+	return TASK_SIZE_OF(current);
+}
+
+struct drm_device *shim_debugfs_device(struct seq_file *m)
+{
+	struct drm_debugfs_entry *entry = m->private;
+
+	return entry->dev;
+}
+
+void *shim_debugfs_data(struct seq_file *m)
+{
+	struct drm_debugfs_entry *entry = m->private;
+
+	return entry->file.data;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* C side of the crate `drm`. */
+#ifndef RUST_SHIMS_DRM_H
+#define RUST_SHIMS_DRM_H
+
+#include <drm/drm_auth.h>
+#include <drm/drm_debugfs.h>
+#include <drm/drm_device.h>
+#include <drm/drm_exec.h>
+#include <drm/drm_file.h>
+#include <drm/drm_gem.h>
+#include <drm/drm_gpuvm.h>
+#include <drm/drm_mm.h>
+#include <drm/drm_prime.h>
+#include <drm/drm_print.h>
+#include <drm/drm_syncobj.h>
+#include <linux/dma-fence-chain.h>
+#include <linux/dma-resv.h>
+#include <linux/mm.h>
+#include <linux/scatterlist.h>
+#include <linux/seq_file.h>
+
+static const u32 SHIM_DRM_EXEC_INTERRUPTIBLE_WAIT = DRM_EXEC_INTERRUPTIBLE_WAIT;
+static const u32 SHIM_DRM_EXEC_IGNORE_DUPLICATES = DRM_EXEC_IGNORE_DUPLICATES;
+static const u64 SHIM_VM_SHARED = VM_SHARED;
+static const u64 SHIM_VM_WRITE = VM_WRITE;
+static const u64 SHIM_VM_EXEC = VM_EXEC;
+
+/* The scope in which the data of a bound device may be used; SRCU, common to all devices. */
+int shim_scope_enter(void);
+void shim_scope_exit(int idx);
+void shim_scope_synchronize(void);
+
+/* GEM objects */
+void shim_gem_set_gfp(struct drm_gem_object *obj);
+void shim_gem_get(struct drm_gem_object *obj);
+void shim_gem_put(struct drm_gem_object *obj);
+u64 shim_gem_mmap_offset(struct drm_gem_object *obj);
+unsigned long shim_gem_page_start(struct drm_gem_object *obj);
+
+/* Backing memory */
+void *shim_drmm_zeroed_page(struct drm_device *dev);
+unsigned long shim_page_to_pfn(struct page *page);
+unsigned long shim_virt_to_pfn(const void *addr);
+void *shim_vmap_pages(struct page **pages, unsigned int count, bool write_back);
+void shim_dma_unmap_sgtable(struct device *dev, struct sg_table *sgt);
+void shim_dma_sync_for_device(struct device *dev, dma_addr_t addr, size_t len);
+void shim_dma_sync_for_cpu(struct device *dev, dma_addr_t addr, size_t len);
+void shim_memcpy(void *dst, const void *src, size_t len);
+void shim_memset(void *dst, int byte, size_t len);
+void shim_dma_wmb(void);
+void shim_dma_rmb(void);
+void shim_dma_mb(void);
+
+/* User mappings */
+u64 shim_vma_flags(struct vm_area_struct *vma);
+bool shim_vma_is_cow(struct vm_area_struct *vma);
+void shim_vma_set_gem(struct vm_area_struct *vma, bool write_back);
+void shim_vma_set_pages(struct vm_area_struct *vma, bool writable);
+vm_fault_t shim_insert_mmio(struct vm_fault *vmf, unsigned long pfn);
+void shim_zap(struct drm_device *dev, u64 offset, u64 len);
+
+/* User memory */
+int shim_copy_struct_from_user(void *dst, size_t ksize, u64 src, size_t usize);
+int shim_copy_to_user(u64 dst, const void *src, size_t len);
+int shim_copy_from_user(void *dst, u64 src, size_t len);
+int shim_clear_user(u64 dst, size_t len);
+
+/* Reservations and GPU virtual address spaces */
+void shim_resv_lock(struct drm_gem_object *obj);
+void shim_resv_unlock(struct drm_gem_object *obj);
+void shim_gpuvm_get(struct drm_gpuvm *vm);
+void shim_gpuvm_bo_get(struct drm_gpuvm_bo *vm_bo);
+bool shim_gpuvm_is_extobj(struct drm_gpuvm *vm, struct drm_gem_object *obj);
+struct drm_gpuva *shim_gpuva_next(struct drm_gpuva *va);
+
+/* Synchronisation objects */
+void shim_syncobj_get(struct drm_syncobj *syncobj);
+void shim_syncobj_put(struct drm_syncobj *syncobj);
+struct dma_fence *shim_syncobj_fence_get(struct drm_syncobj *syncobj);
+struct dma_fence_chain *shim_fence_chain_alloc(void);
+void shim_fence_chain_free(struct dma_fence_chain *chain);
+
+/* The calling task */
+bool shim_capable_sys_nice(void);
+unsigned long shim_task_size(void);
+
+/* debugfs */
+struct drm_device *shim_debugfs_device(struct seq_file *m);
+void *shim_debugfs_data(struct seq_file *m);
+
+#endif /* RUST_SHIMS_DRM_H */

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* The user-space interfaces whose structures the drivers handle. */
+#include <drm/panthor_drm.h>
