@@ -181,6 +181,11 @@ impl Bus<'_> {
         self.gpu.cycle_count(self.env.now)
     }
 
+    /// The core clock's rate in Hz, 0 while it stands still: the unit of the MCU's timers.
+    pub fn core_hz(&self) -> u64 {
+        self.gpu.core_hz()
+    }
+
     /// Cores of each kind: what the MCU may hand out to groups.
     pub fn product(&self) -> &'static crate::product::Product {
         self.gpu.product()

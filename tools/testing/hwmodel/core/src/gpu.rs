@@ -43,8 +43,8 @@ const AS_LAST: u32 = 0x27ff;
 const LATEST_FLUSH: u32 = 0x1_0000;
 const DOORBELL_FIRST: u32 = 0x8_0000;
 const DOORBELL_STRIDE: u32 = 0x1_0000;
-/// Doorbell pages that decode: the global one and one for each of up to 31 groups' queues.
-const DOORBELLS: u32 = 64;
+/// Doorbell pages: what fits into the window.
+const DOORBELLS: u32 = (WINDOW - DOORBELL_FIRST) / DOORBELL_STRIDE;
 
 /// Where a register is.
 enum Target {
@@ -110,7 +110,7 @@ impl Gpu {
     }
 
     /// Splits into the processor and what it sees.
-    fn parts<'a>(&'a mut self, host: &'a dyn Host) -> (&'a mut Mcu, Bus<'a>) {
+    pub(crate) fn parts<'a>(&'a mut self, host: &'a dyn Host) -> (&'a mut Mcu, Bus<'a>) {
         let bus = Bus {
             env: Env {
                 host,

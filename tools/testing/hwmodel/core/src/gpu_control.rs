@@ -151,6 +151,11 @@ impl GpuControl {
             .wrapping_add(micros.wrapping_mul(self.rate_hz / 1_000_000))
     }
 
+    /// The core clock's rate, 0 while it stands still.
+    pub fn core_hz(&self) -> u64 {
+        self.rate_hz
+    }
+
     /// Tells the cycle counter that the clock runs at another rate (0: does not run) from now on.
     pub(crate) fn set_rate(&mut self, now: u64, hz: u64) {
         self.cycles = self.cycle_count(now);

@@ -40,3 +40,9 @@ pub use product::Product;
 pub use record::Kind;
 pub use record::Record;
 pub use soc::Clock;
+
+#[cfg(test)]
+extern crate std;
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,7 @@ kinds! {
     AsBusy = "as-busy", "An address space was programmed or commanded while active.";
     AsCommand = "as-command", "An unknown address space command was written.";
     AsLockRegion = "as-lock-region", "The region of a LOCK is malformed.";
-    AsUnlocked = "as-unlocked", "UNLOCK was issued without a locked region.";
+    AsUnlocked = "as-unlocked", "An enabled address space was unlocked without a locked region.";
     AsRelock = "as-relock", "LOCK was issued while a region was locked already.";
     AsConfig = "as-config", "TRANSCFG, TRANSTAB or MEMATTR is not valid.";
     AsLive = "as-live", "The tables of an enabled address space were swapped while in use.";

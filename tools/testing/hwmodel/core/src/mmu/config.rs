@@ -69,7 +69,7 @@ impl Mode {
             ADRMODE_AARCH64_4K => (),
             _ => return Err("unsupported ADRMODE"),
         }
-        let input_bits = 55u64.checked_sub((transcfg >> 6) & 0x1f).unwrap_or(0);
+        let input_bits = 55u64.saturating_sub((transcfg >> 6) & 0x1f);
         if input_bits < VA_BITS_MIN || input_bits > u64::from(va_bits) {
             return Err("INA_BITS");
         }

@@ -242,7 +242,9 @@ impl Space {
             }
             Command::Unlock => {
                 env.count(Counter::AsUnlock);
-                if self.region.is_none() {
+                // A slot that was disabled under the lock (its fault handler did so) lost that
+                // lock; who held it unlocks nevertheless.
+                if self.region.is_none() && self.mode != Mode::Unmapped {
                     env.record(Kind::AsUnlocked, place, u64::from(value), "unlock");
                 }
             }
@@ -308,13 +310,14 @@ impl Space {
                 Mode::Unmapped
             }
         };
-        // Walks that snoop the CPU's caches need a coherent bus.
-        if matches!(self.mode, Mode::Table(_)) && !coherent && (self.transcfg >> 28) & 3 != 0 {
+        // Walks snoop the CPU's caches if and only if the bus is coherent.
+        let snooping = (self.transcfg >> 28) & 3 != 0;
+        if matches!(self.mode, Mode::Table(_)) && snooping != coherent {
             env.record(
                 Kind::AsConfig,
                 place,
                 self.transcfg,
-                "PTW_SH without coherency",
+                "PTW_SH contradicts the coherency",
             );
         }
         self.region = None;

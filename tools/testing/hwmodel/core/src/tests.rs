@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Properties of the model, each as a test whose name is the property. Everything goes through the
+//! registers, as a driver would do it, but for memory accesses, which only the processor makes.
+
+mod flush_and_reset;
+mod interrupts;
+mod machine;
+mod mmu_commands;
+mod mmu_faults;
+mod mmu_tlb;
+mod power_and_clocks;
+mod registers;
