@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* Groups: what can be created, by whom, how many, and how they share the slots. */
+#include <unistd.h>
+
+#include "suite.h"
+
+#define MAX_GROUPS	128
+
+FIXTURE(group)
+{
+	struct gpu gpu;
+	uint32_t vm;
+	struct drm_panthor_csif_info csif;
+	struct drm_panthor_gpu_info info;
+};
+
+FIXTURE_SETUP(group)
+{
+	ASSERT_EQ(0, gpu_open(&self->gpu));
+	ASSERT_EQ(0, gpu_csif(&self->gpu, &self->csif));
+	ASSERT_EQ(0, gpu_info(&self->gpu, &self->info));
+	ASSERT_EQ(0, vm_create(&self->gpu, 0, &self->vm));
+}
+
+FIXTURE_TEARDOWN(group)
+{
+	gpu_close(&self->gpu);
+}
+
+TEST_F(group, it_can_have_as_many_queues_as_the_firmware_has_slots_for)
+{
+	uint32_t handle;
+
+	for (uint32_t queues = 1; queues <= self->csif.cs_slot_count; queues++) {
+		ASSERT_EQ(0, group_create(&self->gpu, self->vm, queues,
+					  PANTHOR_GROUP_PRIORITY_MEDIUM, &handle));
+		EXPECT_NE(0, handle);
+		ASSERT_EQ(0, group_destroy(&self->gpu, handle));
+	}
+}
+
+TEST_F(group, a_ring_has_4_to_64_kib)
+{
+	for (uint32_t size = 4 << 10; size <= 64 << 10; size *= 2) {
+		struct drm_panthor_queue_create queue = { .ringbuf_size = size, .priority = 15 };
+		struct drm_panthor_group_create args =
+			group_args(&self->gpu, self->vm, &queue, 1, PANTHOR_GROUP_PRIORITY_LOW);
+
+		EXPECT_EQ(0, gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_GROUP_CREATE, &args));
+	}
+}
+
+TEST_F(group, it_may_use_fewer_cores_than_there_are)
+{
+	struct drm_panthor_queue_create queue = { 0 };
+	struct drm_panthor_group_create args =
+		group_args(&self->gpu, self->vm, &queue, 1, PANTHOR_GROUP_PRIORITY_LOW);
+
+	args.max_compute_cores = 1;
+	args.compute_core_mask &= -args.compute_core_mask;
+	EXPECT_EQ(0, gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_GROUP_CREATE, &args));
+}
+
+TEST_F(group, a_new_one_has_no_state_to_complain_about)
+{
+	uint32_t handle, state = 1, fatal = 1;
+
+	ASSERT_EQ(0, group_create(&self->gpu, self->vm, 2, PANTHOR_GROUP_PRIORITY_LOW, &handle));
+	EXPECT_EQ(0, group_state(&self->gpu, handle, &state, &fatal));
+	EXPECT_EQ(0, state);
+	EXPECT_EQ(0, fatal);
+}
+
+TEST_F(group, root_may_use_every_priority)
+{
+	uint32_t handle;
+
+	if (geteuid())
+		SKIP(return, "needs root");
+	for (uint8_t prio = 0; prio <= PANTHOR_GROUP_PRIORITY_REALTIME; prio++)
+		EXPECT_EQ(0, group_create(&self->gpu, self->vm, 1, prio, &handle));
+}
+
+TEST_F(group, an_ordinary_user_may_not_use_high_and_realtime_priority)
+{
+	uint32_t handle;
+
+	if (geteuid())
+		SKIP(return, "needs root to become somebody else");
+	ASSERT_EQ(0, setresuid(65534, 65534, 65534));
+	EXPECT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_LOW, &handle));
+	EXPECT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM, &handle));
+	EXPECT_EQ(-EACCES, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_HIGH,
+					&handle));
+	EXPECT_EQ(-EACCES, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_REALTIME,
+					&handle));
+}
+
+TEST_F(group, a_file_has_128_groups_and_not_one_more)
+{
+	uint32_t handle[MAX_GROUPS + 1];
+
+	for (size_t i = 0; i < MAX_GROUPS; i++)
+		ASSERT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_LOW,
+					  &handle[i]));
+	EXPECT_EQ(-EBUSY, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_LOW,
+				       &handle[MAX_GROUPS]));
+	EXPECT_EQ(0, group_destroy(&self->gpu, handle[64]));
+	EXPECT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_LOW, &handle[64]));
+}
+
+TEST_F(group, it_outlives_the_name_of_its_vm)
+{
+	uint32_t handle, state, fatal;
+
+	ASSERT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_LOW, &handle));
+	ASSERT_EQ(0, vm_destroy(&self->gpu, self->vm));
+	EXPECT_EQ(0, group_state(&self->gpu, handle, &state, &fatal));
+	EXPECT_EQ(0, group_destroy(&self->gpu, handle));
+}
+
+TEST_F(group, destroying_it_ends_its_jobs_with_an_error)
+{
+	struct rig rig;
+	struct cs cs;
+
+	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
+	cs = rig_stream(&rig, 0);
+	cs_spin_while_zero(&cs, rig.data.va);
+	ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
+	EXPECT_EQ(-ETIME, sync_wait(&rig.gpu, rig.sync, 0, SECOND / 50));
+	ASSERT_EQ(0, group_destroy(&rig.gpu, rig.group));
+	EXPECT_GT(0, rig_wait(&rig));
+	/* And the slot is free for the next one. */
+	ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM, &rig.group));
+	cs = rig_stream(&rig, 1);
+	cs_put32(&cs, rig.data.va + 8, 5);
+	EXPECT_EQ(1, rig_run(&rig, 0, &cs));
+	EXPECT_EQ(5, rig.data.u32[2]);
+	rig_release(&rig);
+}
+
+/* Half as many again as there are slots, each with work of its own. */
+TEST_F(group, more_groups_than_slots_all_get_their_work_done)
+{
+	uint32_t count = self->csif.csg_slot_count + self->csif.csg_slot_count / 2;
+	uint32_t group[64], sync[64];
+	struct rig rig;
+
+	ASSERT_GE(64, count);
+	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
+	for (uint32_t i = 0; i < count; i++) {
+		struct cs cs = cs_at((char *)rig.code.map + i * 1024, 1024);
+
+		ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM,
+					  &group[i]));
+		ASSERT_EQ(0, sync_create(&rig.gpu, false, &sync[i]));
+		cs_put32(&cs, rig.data.va + 4 * i, 900 + i);
+		ASSERT_EQ(0, group_run(&rig.gpu, group[i], 0, rig_stream_va(&rig, &cs),
+				       cs_bytes(&cs), sync[i]));
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		EXPECT_EQ(0, sync_wait(&rig.gpu, sync[i], 0, PATIENCE));
+		EXPECT_EQ(1, sync_status(&rig.gpu, sync[i]));
+		EXPECT_EQ(900 + i, rig.data.u32[i]);
+	}
+	rig_release(&rig);
+}
+
+/*
+ * All of them busy at the same time, so that none gives its slot away of its own will: the
+ * scheduler has to take turns, and a group has to go on where it was when it comes back.
+ */
+TEST_F(group, busy_groups_take_turns_and_lose_nothing)
+{
+	enum { STEPS = 8 };
+	uint32_t count = self->csif.csg_slot_count + 2;
+	uint32_t group[64], sync[64];
+	struct rig rig;
+
+	ASSERT_GE(64, count);
+	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
+	for (uint32_t i = 0; i < count; i++) {
+		struct cs cs = cs_at((char *)rig.code.map + i * 1024, 1024);
+		uint64_t mine = rig.data.va + i * 64;
+
+		ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM,
+					  &group[i]));
+		ASSERT_EQ(0, sync_create(&rig.gpu, false, &sync[i]));
+		/* A register that is counted up before and after the wait has to survive it. */
+		cs_move32(&cs, 20, 1000 * i);
+		cs_add32(&cs, 20, 20, 1);
+		cs_move48(&cs, 22, mine);
+		cs_store32(&cs, 20, 22, 4);
+		cs_spin_while_zero(&cs, mine);
+		cs_add32(&cs, 20, 20, 1);
+		cs_store32(&cs, 20, 22, 8);
+		ASSERT_EQ(0, group_run(&rig.gpu, group[i], 0, rig_stream_va(&rig, &cs),
+				       cs_bytes(&cs), sync[i]));
+	}
+	/* All of them get to run, although none of the first ones ends. */
+	for (int64_t end = now_ns() + PATIENCE / 5; now_ns() < end; sleep_ms(5)) {
+		uint32_t started = 0;
+
+		for (uint32_t i = 0; i < count; i++)
+			started += rig.data.u32[i * 16 + 1] == 1000 * i + 1;
+		if (started == count)
+			break;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		EXPECT_EQ(1000 * i + 1, rig.data.u32[i * 16 + 1]);
+	for (uint32_t i = 0; i < count; i++)
+		rig.data.u32[i * 16] = 1;
+	for (uint32_t i = 0; i < count; i++) {
+		EXPECT_EQ(0, sync_wait(&rig.gpu, sync[i], 0, PATIENCE));
+		EXPECT_EQ(1, sync_status(&rig.gpu, sync[i]));
+		EXPECT_EQ(1000 * i + 2, rig.data.u32[i * 16 + 2]);
+	}
+	rig_release(&rig);
+}
+
+TEST_F(group, a_realtime_group_does_not_wait_for_busy_ones)
+{
+	uint32_t count = self->csif.csg_slot_count;
+	uint32_t group[64], sync[64], urgent;
+	struct rig rig;
+	struct cs cs;
+
+	if (geteuid())
+		SKIP(return, "needs root");
+	ASSERT_GE(64, count);
+	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
+	for (uint32_t i = 0; i < count; i++) {
+		cs = cs_at((char *)rig.code.map + i * 1024, 1024);
+		ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_LOW, &group[i]));
+		ASSERT_EQ(0, sync_create(&rig.gpu, false, &sync[i]));
+		cs_spin_while_zero(&cs, rig.data.va);
+		ASSERT_EQ(0, group_run(&rig.gpu, group[i], 0, rig_stream_va(&rig, &cs),
+				       cs_bytes(&cs), sync[i]));
+	}
+	ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_REALTIME, &urgent));
+	cs = rig_stream(&rig, 20);
+	cs_put32(&cs, rig.data.va + 128, 31);
+	ASSERT_EQ(0, group_run(&rig.gpu, urgent, 0, rig_stream_va(&rig, &cs), cs_bytes(&cs),
+			       rig.sync));
+	EXPECT_EQ(1, rig_wait(&rig));
+	EXPECT_EQ(31, rig.data.u32[32]);
+	rig.data.u32[0] = 1;
+	for (uint32_t i = 0; i < count; i++) {
+		EXPECT_EQ(0, sync_wait(&rig.gpu, sync[i], 0, PATIENCE));
+		EXPECT_EQ(1, sync_status(&rig.gpu, sync[i]));
+	}
+	rig_release(&rig);
+}
+
+TEST_F(group, create_and_destroy_a_hundred_times)
+{
+	uint32_t first, handle;
+
+	ASSERT_EQ(0, group_create(&self->gpu, self->vm, 4, PANTHOR_GROUP_PRIORITY_MEDIUM, &first));
+	ASSERT_EQ(0, group_destroy(&self->gpu, first));
+	for (int i = 0; i < 100; i++) {
+		ASSERT_EQ(0, group_create(&self->gpu, self->vm, 4, PANTHOR_GROUP_PRIORITY_MEDIUM,
+					  &handle));
+		EXPECT_EQ(first, handle);
+		ASSERT_EQ(0, group_destroy(&self->gpu, handle));
+	}
+}
+
+TEST_HARNESS_MAIN
