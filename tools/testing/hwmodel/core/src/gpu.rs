@@ -36,6 +36,8 @@ pub(crate) const WINDOW: u32 = 0x20_0000;
 const GPU_IRQ: u32 = 0x20;
 const MCU_CONTROL: u32 = 0x700;
 const MCU_STATUS: u32 = 0x704;
+/// MCU_STATUS: the processor runs.
+const MCU_ENABLED: u32 = 1;
 const JOB_IRQ: u32 = 0x1000;
 const MMU_IRQ: u32 = 0x2000;
 const AS_FIRST: u32 = 0x2400;
@@ -256,7 +258,7 @@ impl Gpu {
                 }
             }
             Target::Power(block, group) => {
-                let runs = mcu.status() == 1;
+                let runs = mcu.status() == MCU_ENABLED;
                 bus.power
                     .write(&mut bus.env, off, value, (block, group), runs);
             }
@@ -321,55 +323,91 @@ impl Gpu {
         }
     }
 
-    fn surroundings_changed(&mut self, host: &dyn Host) {
+    /// Takes over a change of clocks, supply or domain. `input` names what changed, for records.
+    fn surroundings_changed(&mut self, host: &dyn Host, input: &'static str) {
         let running = self.soc.is_running();
-        let rate = if running { self.soc.rate_hz() } else { 0 };
-        self.control.set_rate(host.now_ns(), rate);
-        if running {
-            host.wake();
+        let hz = self.soc.rate_hz();
+        self.control
+            .set_rate(host.now_ns(), if running { hz } else { 0 });
+        if !running {
+            return;
+        }
+        let microvolts = self.soc.microvolts();
+        let enough = self
+            .control
+            .product()
+            .voltage_for(hz)
+            .is_some_and(|uv| uv <= microvolts);
+        if !enough {
+            let note = "clock too fast for the voltage";
+            self.record(host, Kind::Undervolt, Place::Input(input), hz, note);
+        }
+        host.wake();
+    }
+
+    /// Something that the running MCU needs is about to go.
+    fn withdraw(&mut self, host: &dyn Host, input: &'static str) {
+        if self.soc.is_running() && self.mcu.status() == MCU_ENABLED {
+            self.record(
+                host,
+                Kind::GatedBusy,
+                Place::Input(input),
+                0,
+                "MCU is enabled",
+            );
         }
     }
 
     /// A clock of the GPU was switched.
     pub fn set_clock(&mut self, host: &dyn Host, clock: Clock, on: bool) {
         self.advance(host);
+        if !on {
+            self.withdraw(host, clock.name());
+        }
         self.soc.set_clock(clock, on);
-        self.surroundings_changed(host);
+        self.surroundings_changed(host, clock.name());
     }
 
     /// The core clock runs at another rate.
     pub fn set_rate(&mut self, host: &dyn Host, hz: u64) {
         self.advance(host);
         self.soc.set_rate(hz);
-        self.surroundings_changed(host);
+        self.surroundings_changed(host, Clock::Core.name());
     }
 
     /// The supply was switched. Without it nothing is kept.
     pub fn set_regulator(&mut self, host: &dyn Host, on: bool) {
         self.advance(host);
+        if !on {
+            self.withdraw(host, "supply");
+        }
         self.soc.set_supply(on);
-        self.lost_power(host, on);
+        self.lost_power(host, on, "supply");
     }
 
     /// The supply has another voltage.
     pub fn set_voltage(&mut self, host: &dyn Host, microvolts: u32) {
         self.advance(host);
         self.soc.set_microvolts(microvolts);
+        self.surroundings_changed(host, "supply");
     }
 
     /// The power domain was switched. Without it nothing is kept.
     pub fn set_power_domain(&mut self, host: &dyn Host, on: bool) {
         self.advance(host);
+        if !on {
+            self.withdraw(host, "domain");
+        }
         self.soc.set_domain(on);
-        self.lost_power(host, on);
+        self.lost_power(host, on, "domain");
     }
 
-    fn lost_power(&mut self, host: &dyn Host, on: bool) {
+    fn lost_power(&mut self, host: &dyn Host, on: bool, input: &'static str) {
         if !on {
             self.control.power_lost();
             self.reset_blocks(host, false);
         }
-        self.surroundings_changed(host);
+        self.surroundings_changed(host, input);
     }
 
     /// Does a bounded amount of the processor's work.

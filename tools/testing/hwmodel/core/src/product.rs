@@ -42,6 +42,8 @@ pub struct Product {
     pub l2_present: u64,
     /// COHERENCY_FEATURES.
     pub coherency_features: u32,
+    /// Operating points: highest core clock in Hz for a voltage in microvolts, in rising order.
+    pub operating_points: &'static [(u64, u32)],
     /// Command stream groups that the firmware may use.
     pub groups: u8,
     /// Command streams in each group.
@@ -56,6 +58,14 @@ impl Product {
     /// Width of virtual addresses in bits.
     pub const fn va_bits(&self) -> u32 {
         self.mmu_features & 0xff
+    }
+
+    /// The lowest voltage in microvolts for a core clock in Hz, if there is any.
+    pub fn voltage_for(&self, hz: u64) -> Option<u32> {
+        self.operating_points
+            .iter()
+            .find(|(limit, _)| hz <= *limit)
+            .map(|&(_, uv)| uv)
     }
 
     /// Width of physical addresses in bits.
@@ -88,6 +98,13 @@ pub static G610_RK3588: Product = Product {
     tiler_present: 1,
     l2_present: 1,
     coherency_features: 1,
+    operating_points: &[
+        (600_000_000, 675_000),
+        (700_000_000, 700_000),
+        (800_000_000, 750_000),
+        (900_000_000, 800_000),
+        (1_000_000_000, 850_000),
+    ],
     groups: 8,
     streams: 8,
     stream_registers: 96,

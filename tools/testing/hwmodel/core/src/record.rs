@@ -49,6 +49,9 @@ kinds! {
     Width = "width", "A register was accessed with another width than 32 bits.";
     InReset = "in-reset", "A register was accessed while a reset was in progress.";
     Reserved = "reserved", "Reserved bits of a register were written.";
+    // Surroundings.
+    Undervolt = "undervolt", "The core clock runs faster than the supply's voltage permits.";
+    GatedBusy = "gated-busy", "Clock, supply or power domain was taken from the running MCU.";
     // GPU control.
     UnknownCommand = "unknown-command", "An unknown command was written.";
     CommandBusy = "command-busy", "A command was issued before the previous one was complete.";
@@ -104,6 +107,8 @@ pub enum Place {
     },
     /// A physical address.
     Physical(u64),
+    /// A clock, the supply or the power domain.
+    Input(&'static str),
     /// An interrupt line.
     Line(crate::host::Line),
     /// A group slot.
@@ -125,6 +130,7 @@ impl fmt::Display for Place {
             Place::Register(off) => write!(f, "reg 0x{off:x}"),
             Place::Virtual { as_nr, va } => write!(f, "as {as_nr} va 0x{va:x}"),
             Place::Physical(pa) => write!(f, "pa 0x{pa:x}"),
+            Place::Input(name) => write!(f, "input {name}"),
             Place::Line(line) => write!(f, "line {}", line.name()),
             Place::Group(group) => write!(f, "csg {group}"),
             Place::Queue { group, queue } => write!(f, "csg {group} cs {queue}"),

@@ -42,7 +42,7 @@ pub struct Soc {
 }
 
 impl Soc {
-    /// Everything off.
+    /// Everything off; clock and voltage as at the end of a cold boot.
     pub const fn new() -> Self {
         Self {
             core: false,
@@ -51,7 +51,7 @@ impl Soc {
             supply: false,
             domain: false,
             rate_hz: 200_000_000,
-            microvolts: 0,
+            microvolts: 675_000,
         }
     }
 

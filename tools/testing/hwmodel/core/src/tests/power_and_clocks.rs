@@ -78,6 +78,34 @@ fn nothing_happens_while_a_clock_is_gated() {
 }
 
 #[test]
+fn the_voltage_rises_before_the_clock_and_falls_after_it() {
+    let mut m = Machine::on();
+    m.gpu.set_rate(&m.host, 600_000_000);
+    m.gpu.set_voltage(&m.host, 850_000);
+    m.gpu.set_rate(&m.host, 1_000_000_000);
+    m.gpu.set_rate(&m.host, 300_000_000);
+    m.gpu.set_voltage(&m.host, 675_000);
+    m.assert_clean();
+    m.gpu.set_rate(&m.host, 700_000_000);
+    m.assert_records(&[Kind::Undervolt]);
+    m.gpu.set_voltage(&m.host, 700_000);
+    m.assert_clean();
+    m.gpu.set_voltage(&m.host, 675_000);
+    m.assert_records(&[Kind::Undervolt]);
+    m.gpu.set_voltage(&m.host, 850_000);
+    m.gpu.set_rate(&m.host, 1_000_000_001);
+    m.assert_records(&[Kind::Undervolt]);
+}
+
+#[test]
+fn clock_and_voltage_of_a_gpu_that_stands_still_may_be_anything() {
+    let mut m = Machine::off();
+    m.gpu.set_rate(&m.host, 1_000_000_000);
+    m.gpu.set_voltage(&m.host, 550_000);
+    m.assert_clean();
+}
+
+#[test]
 fn the_l2_takes_its_time_and_tells_when_it_is_ready() {
     let mut m = Machine::on();
     m.w64(L2_PWRON, 1);

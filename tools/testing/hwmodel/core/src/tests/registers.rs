@@ -159,6 +159,7 @@ fn the_cycle_counter_follows_the_clock() {
     let first = m.r64(0x90);
     m.jump(1_000_000);
     assert_eq!(m.r64(0x90) - first, 500_000);
+    m.gpu.set_voltage(&m.host, 850_000);
     m.gpu.set_rate(&m.host, 1_000_000_000);
     m.jump(1_000_000);
     assert_eq!(m.r64(0x90) - first, 1_500_000);
