@@ -506,6 +506,10 @@ impl Gpu {
                     bus.env.irqs.inject_repeat(line, 0);
                 }
             }
+            Misbehaviour::Provoke => {
+                bus.env
+                    .record(Kind::Provoked, Place::Register(0), 0, "on request");
+            }
             Misbehaviour::ResetHang => bus.gpu.inject_reset(true, 0),
             Misbehaviour::ResetDelay(ns) => bus.gpu.inject_reset(false, ns),
             Misbehaviour::FlushHang => bus.gpu.inject_flush(true, 0),

@@ -34,6 +34,7 @@ impl fmt::Display for InjectError {
 /// Misbehaviours of the blocks around the processor: syntax and meaning.
 pub const HELP: &[(&str, &str)] = &[
     ("clear", "behave well again"),
+    ("provoke", "a record without any cause"),
     ("soft-reset hang", "the next resets never complete"),
     ("soft-reset delay NS", "resets take that long"),
     ("flush hang", "cache maintenance never completes"),
@@ -65,6 +66,8 @@ pub const HELP: &[(&str, &str)] = &[
 pub enum Misbehaviour {
     /// Behave well again.
     Clear,
+    /// Record something without any cause.
+    Provoke,
     /// Resets never complete.
     ResetHang,
     /// Resets take so many nanoseconds.
@@ -133,8 +136,10 @@ impl Misbehaviour {
     /// Parses the words after those that the processor claims.
     pub fn parse(words: &mut SplitAsciiWhitespace<'_>) -> Result<Misbehaviour, InjectError> {
         let first = words.next().ok_or(InjectError::Missing)?;
-        if first == "clear" {
-            return Self::end(words, Misbehaviour::Clear);
+        match first {
+            "clear" => return Self::end(words, Misbehaviour::Clear),
+            "provoke" => return Self::end(words, Misbehaviour::Provoke),
+            _ => (),
         }
         let second = words.next().ok_or(InjectError::Missing)?;
         let parsed = match (first, second) {

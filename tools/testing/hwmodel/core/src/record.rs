@@ -90,6 +90,7 @@ kinds! {
     RingUnaligned = "ring-unaligned", "A ring offset or a stream is not aligned.";
     SuspendBuffer = "suspend-buffer", "A suspend buffer is missing, too small or damaged.";
     StreamEncoding = "stream-encoding", "An instruction has reserved bits set.";
+    Provoked = "provoked", "A record was asked for, to see whether it is noticed.";
     Internal = "internal", "The model contradicts itself.";
 }
 

@@ -208,6 +208,13 @@ fn every_kind_of_record_has_a_name_of_its_own_and_is_found_by_it() {
 }
 
 #[test]
+fn a_record_can_be_provoked_to_see_whether_it_is_noticed() {
+    let mut m = Machine::on();
+    m.inject("provoke");
+    m.assert_records(&[Kind::Provoked]);
+}
+
+#[test]
 fn records_name_kind_place_and_value() {
     let mut m = Machine::on();
     m.w(0x4c, 0x55);
