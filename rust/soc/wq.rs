@@ -10,12 +10,12 @@
 //!
 //! A work item that is pending owns a reference to its `Arc`. Whoever takes it off the queue without
 //! running it takes over that reference: [`cancel_sync`] and its relatives drop it after the item is
-//! known not to run, [`mod_delayed`] drops the one that is too many.
+//! known not to run.
 //!
 //! # Blocking
 //!
 //! The `_sync` functions and dropping a [`Workqueue`] wait for running items: not to be called from
-//! the item itself, nor with a lock held that the item takes. `mod_delayed` does not sleep.
+//! the item itself, nor with a lock held that the item takes. The others do not sleep.
 
 use core::{
     ops::Deref,
@@ -202,31 +202,28 @@ where
     pending
 }
 
-/// Lets the item run `delay` jiffies from now, whether or not it was waiting already. Returns
-/// whether it was.
-///
-/// Works in any context.
-pub fn mod_delayed<T, const ID: u64>(wq: &Workqueue, this: Arc<T>, delay: Jiffies) -> bool
+/// Takes the item off its queue, or stops its timer, if it is pending. Does not wait for it if it is
+/// running. Returns whether it was pending. Works in any context.
+pub fn cancel_delayed<T, const ID: u64>(this: &Arc<T>) -> bool
+where
+    T: HasDelayedWork<T, ID> + WorkItem<ID, Pointer = Arc<T>>,
+{
+    // SAFETY: The item is initialised, as `this` is, and lives as long.
+    let pending = unsafe { bindings::cancel_delayed_work(raw_delayed_work(this)) };
+    if pending {
+        // SAFETY: The item was pending and will not run, so the reference that it owned is ours.
+        unsafe { drop_pending(this) };
+    }
+    pending
+}
+
+/// Lets the item run `delay` jiffies from now, instead of when it would have run. Of two calls at the
+/// same time one decides. Without effect on a disabled item. Works in any context.
+pub fn mod_delayed<T, const ID: u64>(wq: &Workqueue, this: Arc<T>, delay: Jiffies)
 where
     T: HasDelayedWork<T, ID> + WorkItem<ID, Pointer = Arc<T>> + Send + Sync + 'static,
 {
-    let work = raw_delayed_work(&this);
-    let keep = this.clone();
-    // The reference for the pending item; it is taken back below if the item has one already.
-    let _ = Arc::into_raw(this);
-
-    // SAFETY: The workqueue and the item are valid, and a reference was set aside for the item.
-    let pending = unsafe {
-        bindings::mod_delayed_work_on(
-            bindings::wq_misc_consts_WORK_CPU_UNBOUND as c_int,
-            wq.0.as_ptr(),
-            work,
-            delay,
-        )
-    };
-    if pending {
-        // SAFETY: The item was pending, so it owned a reference before, and the second one is ours.
-        unsafe { drop_pending(&keep) };
-    }
-    pending
+    cancel_delayed::<_, ID>(&this);
+    // If it is disabled, or somebody else was faster, the reference comes back and is dropped.
+    let _ = wq.enqueue_delayed::<_, ID>(this, delay);
 }
