@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The scheduler: moves groups in and out of the firmware's slots, and turns what the firmware
+//! reports into signalled fences and dead groups.
+//!
+//! Decisions are made in [`policy`], carried out in [`apply`], and provoked by [`events`], by a
+//! submission to a group without a slot, or by the end of a period.
+//!
+//! **Locking.** From the outside in:
+//! - `state`: the list of groups and who sits in which slot. Held for a whole decision, including
+//!   the waits for the firmware (at most 100 ms each). Nothing is allocated with it held, and no
+//!   fence is waited for.
+//! - `residents`: which group the events of a slot belong to. Held while events are handled and
+//!   fences signalled; the interrupt thread takes this one only, so that a decision that waits
+//!   for an acknowledgement never keeps the interrupt from arriving.
+//! - the job queues' and the groups' spinlocks, then `timer`.
+//!
+//! **Ordering.** A group becomes resident before its START is sent, so that no event of it is
+//! lost, and ceases to be after its last events were handled. Its doorbell rings only between the
+//! two acknowledgements (see [`crate::group::link`]).
+//!
+//! **Blocking.** The tick is part of the way from commit to signal: it waits for the firmware, in
+//! bounded time, and for nothing else. Groups are freed by a work item of their own, because that
+//! takes locks that allocations are made under.
+
+use job::Domain;
+use job::MayBlock;
+use job::Signalling;
+use kernel::device;
+use kernel::new_mutex;
+use kernel::new_spinlock;
+use kernel::prelude::*;
+use kernel::sync::aref::ARef;
+use kernel::sync::atomic::{
+    Atomic,
+    AtomicFlag,
+    Full,
+    Relaxed, //
+};
+use kernel::sync::{
+    Arc,
+    Mutex,
+    SpinLock, //
+};
+use kernel::time::{
+    msecs_to_jiffies,
+    Delta,
+    Instant,
+    Jiffies,
+    Monotonic, //
+};
+use kernel::workqueue::{
+    impl_has_delayed_work,
+    impl_has_work,
+    new_delayed_work,
+    new_work,
+    DelayedWork,
+    Work,
+    WorkItem, //
+};
+use soc::wq;
+
+pub(crate) mod apply;
+pub(crate) mod events;
+pub(crate) mod policy;
+
+use crate::driver::Device;
+use crate::fw::Firmware;
+use crate::group::state::Status;
+use crate::group::Group;
+use crate::mmu;
+use crate::vm::Vm;
+use policy::{
+    Place,
+    Snapshot,
+    View,
+    MAX_SLOTS, //
+};
+
+/// Length of a scheduling period.
+const PERIOD: Delta = Delta::from_millis(10);
+
+/// Work item identities.
+const TICK: u64 = 0;
+const REAP: u64 = 1;
+
+/// A group in a slot, as the tick sees it.
+struct Seat {
+    group: Arc<Group>,
+    slot_priority: u8,
+    /// Keeps the group's VM in its address space slot.
+    space: mmu::Active,
+}
+
+/// What decisions are made from, and change.
+struct State {
+    /// All groups that may have jobs. Its capacity is that of `views` at least.
+    groups: KVec<Arc<Group>>,
+    /// Memory for the snapshot that decisions are made from.
+    views: KVec<View>,
+    /// Indexed by the number of the firmware's slot.
+    seats: [Option<Seat>; MAX_SLOTS],
+    last_full: Instant<Monotonic>,
+    closed: bool,
+}
+
+/// When the next decision is due.
+struct Timer {
+    closed: bool,
+    /// A tick was asked for at once; later ones don't postpone it.
+    urgent: bool,
+}
+
+/// What the scheduler's work items and the groups share. It doesn't own the job queues' workers.
+#[pin_data]
+pub(crate) struct Core {
+    dev: ARef<device::Device>,
+    fw: Arc<Firmware>,
+    address_spaces: usize,
+    slots: usize,
+    #[pin]
+    state: Mutex<State>,
+    #[pin]
+    residents: Mutex<[Option<Arc<Group>>; MAX_SLOTS]>,
+    #[pin]
+    timer: SpinLock<Timer>,
+    stamps: Atomic<u64>,
+    lost: AtomicFlag,
+    /// A runnable group waits for a slot.
+    contended: AtomicFlag,
+    /// A group outside of a slot waits for a sync object.
+    blocked: AtomicFlag,
+    /// A sync object has changed since the last decision.
+    sync_updated: AtomicFlag,
+    wq: wq::Workqueue,
+    reaper: wq::Workqueue,
+    #[pin]
+    tick: DelayedWork<Core, TICK>,
+    #[pin]
+    reap: Work<Core, REAP>,
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self, TICK> for Core { self.tick }
+}
+
+impl_has_work! {
+    impl HasWork<Self, REAP> for Core { self.reap }
+}
+
+impl WorkItem<TICK> for Core {
+    type Pointer = Arc<Core>;
+
+    fn run(this: Arc<Core>) {
+        this.timer.lock().urgent = false;
+        let (next, garbage) = Signalling::section(|sig| this.decide(sig));
+        this.schedule(next);
+        if garbage {
+            let _ = this.reaper.enqueue::<_, REAP>(this.clone());
+        }
+    }
+}
+
+impl WorkItem<REAP> for Core {
+    type Pointer = Arc<Core>;
+
+    fn run(this: Arc<Core>) {
+        this.collect();
+    }
+}
+
+/// A destroyed group whose fences have all signalled.
+fn is_garbage(group: &Group) -> bool {
+    let status = group.link().status();
+    status.is_destroyed() && status.is_ended()
+}
+
+impl Core {
+    /// A stamp for the order of waiting: grows with every call.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamps.fetch_add(1u64, Relaxed)
+    }
+
+    /// Something has changed that a decision depends on: decide as soon as possible.
+    pub(crate) fn kick(self: &Arc<Self>) {
+        let mut timer = self.timer.lock();
+        if !timer.closed && !timer.urgent {
+            timer.urgent = true;
+            wq::mod_delayed::<_, TICK>(&self.wq, self.clone(), 0);
+        }
+    }
+
+    /// The next decision is due after `delay`, unless one is due at once anyway.
+    fn schedule(self: &Arc<Self>, delay: Option<Jiffies>) {
+        let Some(delay) = delay else { return };
+        let timer = self.timer.lock();
+        if !timer.closed && !timer.urgent {
+            wq::mod_delayed::<_, TICK>(&self.wq, self.clone(), delay);
+        }
+    }
+
+    /// Whether the device can't be used any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Relaxed)
+    }
+
+    /// A job of queue `index` has run for too long.
+    pub(crate) fn report_timeout(&self, index: u32, seqno: u64) {
+        dev_warn!(self.dev, "job timeout: queue={}, seqno={}\n", index, seqno);
+    }
+
+    /// Drops groups that are done with.
+    fn collect(&self) {
+        loop {
+            let garbage = {
+                let mut state = self.state.lock();
+                let index = state.groups.iter().position(|group| is_garbage(group));
+                index.and_then(|index| state.groups.remove(index).ok())
+            };
+            // Dropped here, without the lock.
+            if garbage.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Makes a decision and carries it out. Returns when the next one is due, if at all, and
+    /// whether there are groups to be dropped.
+    fn decide(self: &Arc<Self>, sig: &Signalling<'_>) -> (Option<Jiffies>, bool) {
+        let mut state = self.state.lock();
+        let next = match self.is_lost() {
+            true => Ok(None),
+            false => self.rotate(&mut state, sig),
+        };
+        let next = match next {
+            Ok(next) if !self.is_lost() => next,
+            _ => {
+                self.abandon(&mut state, sig);
+                None
+            }
+        };
+        (next, state.groups.iter().any(|group| is_garbage(group)))
+    }
+
+    fn rotate(
+        self: &Arc<Self>,
+        state: &mut State,
+        sig: &Signalling<'_>,
+    ) -> Result<Option<Jiffies>, apply::Stuck> {
+        let now = Instant::<Monotonic>::now();
+        let elapsed = now - state.last_full;
+        let full_tick = elapsed >= PERIOD;
+        if full_tick {
+            state.last_full = now;
+        }
+
+        if self.sync_updated.xchg(false, Full) {
+            for group in &state.groups {
+                group.unblock();
+            }
+        }
+        apply::refresh(self, state)?;
+        state.look();
+        let plan = policy::plan(Snapshot {
+            groups: &state.views,
+            slots: self.slots,
+            address_spaces: self.address_spaces,
+            full_tick,
+        });
+        apply::apply(self, state, &plan, sig)?;
+
+        self.contended.store(plan.contended, Relaxed);
+        let blocked = state
+            .groups
+            .iter()
+            .any(|group| group.is_blocked() && !state.is_seated(group));
+        // Whoever notes a change looks at `blocked` afterwards; this is the other half of that, so
+        // no change is seen by nobody.
+        self.blocked.xchg(blocked, Full);
+        if blocked && self.sync_updated.load(Relaxed) {
+            self.kick();
+        }
+
+        if !plan.keep_ticking {
+            return Ok(None);
+        }
+        let left = match full_tick {
+            true => PERIOD,
+            false => PERIOD - elapsed,
+        };
+        let millis = u32::try_from(left.as_millis_ceil()).unwrap_or(0);
+        Ok(Some(msecs_to_jiffies(millis)))
+    }
+
+    /// The firmware doesn't answer, so nothing will: ends all groups.
+    fn abandon(&self, state: &mut State, sig: &Signalling<'_>) {
+        self.lost.store(true, Relaxed);
+        for group in &state.groups {
+            group.link().leaving();
+            group.link().update(Status::lose_device);
+        }
+        for index in 0..MAX_SLOTS {
+            apply::vacate(self, state, index);
+        }
+        for group in &state.groups {
+            if !group.link().status().is_ended() {
+                group.finish(sig);
+            }
+        }
+    }
+}
+
+impl State {
+    /// The number of the slot that `group` sits in.
+    fn seat_of(&self, group: &Arc<Group>) -> Option<usize> {
+        self.seats.iter().position(|seat| {
+            seat.as_ref()
+                .is_some_and(|seat| Arc::ptr_eq(&seat.group, group))
+        })
+    }
+
+    fn is_seated(&self, group: &Arc<Group>) -> bool {
+        self.seat_of(group).is_some()
+    }
+
+    /// Takes the snapshot.
+    fn look(&mut self) {
+        self.views.clear();
+        for group in &self.groups {
+            let seat = self
+                .seats
+                .iter()
+                .flatten()
+                .find(|seat| Arc::ptr_eq(&seat.group, group));
+            let place = match seat {
+                Some(seat) => Place::Slot {
+                    slot_priority: seat.slot_priority,
+                },
+                None => Place::Waiting {
+                    since: group.link().since(),
+                },
+            };
+            let view = View {
+                priority: group.priority(),
+                vm: group.vm_key(),
+                place,
+                idle: group.link().observe(|| group.is_idle()),
+                can_run: group.link().can_run(),
+            };
+            // The capacity was provided when the group was added.
+            let _ = self.views.push_within_capacity(view);
+        }
+    }
+}
+
+/// The scheduler of a device, with the workers of its job queues.
+pub(crate) struct Scheduler {
+    /// Dropped first: no job queue's worker uses the core after that.
+    domain: Domain,
+    core: Arc<Core>,
+}
+
+impl Scheduler {
+    /// The scheduler of `device`, whose firmware has booted.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(device: &Arc<Device>) -> Result<Arc<Self>> {
+        let ctx = MayBlock::new();
+        let fw = device.fw().clone();
+        let slots = usize::try_from(fw.csif().csg_slots)
+            .unwrap_or(0)
+            .min(MAX_SLOTS);
+        let address_spaces = usize::try_from(device.mmu().slots_for_users()).unwrap_or(0);
+        let core = Arc::pin_init(
+            try_pin_init!(Core {
+                dev: device.dev().into(),
+                fw,
+                slots,
+                address_spaces,
+                state <- new_mutex!(
+                    State {
+                        groups: KVec::new(),
+                        views: KVec::new(),
+                        seats: [const { None }; MAX_SLOTS],
+                        last_full: Instant::now(),
+                        closed: false,
+                    },
+                    "mali_csf::sched::State"
+                ),
+                residents <- new_mutex!([const { None }; MAX_SLOTS], "mali_csf::sched::residents"),
+                timer <- new_spinlock!(
+                    Timer {
+                        closed: false,
+                        urgent: false,
+                    },
+                    "mali_csf::sched::Timer"
+                ),
+                stamps: Atomic::new(0),
+                lost: AtomicFlag::new(false),
+                contended: AtomicFlag::new(false),
+                blocked: AtomicFlag::new(false),
+                sync_updated: AtomicFlag::new(false),
+                wq: wq::Workqueue::unbound(c"mali_csf-sched")?,
+                reaper: wq::Workqueue::unbound(c"mali_csf-reap")?,
+                tick <- new_delayed_work!("mali_csf::sched::tick"),
+                reap <- new_work!("mali_csf::sched::reap"),
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        Ok(Arc::new(
+            Self {
+                domain: Domain::new(&ctx, c"mali_csf-jobs")?,
+                core,
+            },
+            GFP_KERNEL,
+        )?)
+    }
+
+    /// The part that groups may hold.
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// What the queues of all groups belong to.
+    pub(crate) fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Makes a new group known.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `ENODEV` if the device is going away or lost.
+    pub(crate) fn add(&self, group: Arc<Group>) -> Result {
+        let mut room = 0;
+        loop {
+            // Memory is allocated without the lock, and used with it.
+            let mut groups = KVec::with_capacity(room, GFP_KERNEL)?;
+            let mut views = KVec::with_capacity(room, GFP_KERNEL)?;
+            let mut state = self.core.state.lock();
+            if state.closed || self.core.is_lost() {
+                return Err(ENODEV);
+            }
+            let needed = state.groups.len() + 1;
+            if needed > state.groups.capacity() || needed > state.views.capacity() {
+                if room < needed {
+                    room = needed * 2;
+                    continue;
+                }
+                for group in state.groups.drain_all() {
+                    let _ = groups.push_within_capacity(group);
+                }
+                core::mem::swap(&mut state.groups, &mut groups);
+                core::mem::swap(&mut state.views, &mut views);
+            }
+            let pushed = state.groups.push_within_capacity(group);
+            drop(state);
+            return pushed.map_err(|_| ENOMEM);
+        }
+    }
+
+    /// Waits for decisions that were asked for.
+    pub(crate) fn settle(&self) {
+        self.core.wq.flush();
+        self.core.reaper.flush();
+    }
+
+    /// The firmware reports events for the slots in `csgs`, or global ones.
+    pub(crate) fn fw_events(&self, csgs: u32, global: bool) {
+        events::handle(&self.core, csgs, global);
+    }
+
+    /// An MMU fault has stopped the address space of `vm`.
+    pub(crate) fn mmu_fault(&self, vm: &Arc<Vm>) {
+        events::mmu_fault(&self.core, vm);
+    }
+
+    /// Returns when no decision is being carried out that began before the call.
+    pub(crate) fn vm_destroyed(&self) {
+        drop(self.core.state.lock());
+    }
+
+    /// The hardware can't be used any more: all groups end.
+    pub(crate) fn device_lost(&self) {
+        self.core.lost.store(true, Relaxed);
+        self.core.kick();
+    }
+
+    /// Ends all groups and all activity. The hardware must still be alive, or lost.
+    pub(crate) fn unplug(&self) {
+        {
+            let mut timer = self.core.timer.lock();
+            if timer.closed {
+                return;
+            }
+            timer.closed = true;
+        }
+        wq::cancel_delayed_sync::<_, TICK>(&self.core);
+        Signalling::section(|sig| {
+            {
+                let mut state = self.core.state.lock();
+                state.closed = true;
+                for group in &state.groups {
+                    group.link().update(Status::destroy);
+                }
+            }
+            self.core.decide(sig);
+        });
+        wq::cancel_sync::<_, REAP>(&self.core);
+        self.core.collect();
+    }
+}
+
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.unplug();
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Carrying out a [`Plan`]: the requests to the firmware and their acknowledgements.
+//!
+//! **Locking.** The caller holds the scheduler's state lock. `residents` is taken for moments.
+//!
+//! **Ordering.** Those who leave do so before those who enter, so that their slots and their
+//! address spaces are free. The last events of a slot are handled while it still belongs to the
+//! group that they are meant for.
+//!
+//! **Blocking.** Each of the two rounds of requests waits for at most [`ACK_TIMEOUT_MS`] per slot.
+
+use job::Signalling;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+use super::events;
+use super::policy::{
+    Exit,
+    Plan,
+    MAX_SLOTS, //
+};
+use super::{
+    Core,
+    Seat,
+    State, //
+};
+use crate::fw::{
+    Csg,
+    CsgReq,
+    CsgSlot,
+    CsgState, //
+};
+use crate::group::state;
+use crate::group::Group;
+
+/// Time that the firmware has to acknowledge a request, in milliseconds.
+const ACK_TIMEOUT_MS: u32 = 100;
+
+/// The firmware didn't do as it was told in time, or can't be reached.
+pub(super) struct Stuck;
+
+impl From<Error> for Stuck {
+    fn from(_: Error) -> Self {
+        Stuck
+    }
+}
+
+fn csg(core: &Core, index: usize) -> Option<Csg<'_>> {
+    let index = u32::try_from(index).ok()?;
+    Some(core.fw.csg(CsgSlot::new(index, core.fw.csif())?))
+}
+
+fn wait(core: &Core, csg: &Csg<'_>, bits: CsgReq) -> Result<(), Stuck> {
+    csg.wait_acks(bits, ACK_TIMEOUT_MS).map_err(|_| {
+        dev_err!(
+            core.dev,
+            "CSG slot {}: request not acknowledged within {} ms\n",
+            csg.slot().index(),
+            ACK_TIMEOUT_MS
+        );
+        Stuck
+    })
+}
+
+/// Carries out `plan`, and ends the groups outside of slots that can't run any more.
+pub(super) fn apply(
+    core: &Arc<Core>,
+    state: &mut State,
+    plan: &Plan,
+    sig: &Signalling<'_>,
+) -> Result<(), Stuck> {
+    leave(core, state, plan, sig)?;
+    for group in &state.groups {
+        let status = group.link().status();
+        if !status.can_run() && !status.is_ended() && !state.is_seated(group) {
+            group.finish(sig);
+        }
+    }
+    enter(core, state, plan, sig)
+}
+
+/// Asks the firmware what the groups in slots wait for, if there are more groups with work than
+/// slots: else it makes no difference.
+pub(super) fn refresh(core: &Core, state: &State) -> Result<(), Stuck> {
+    let busy = state
+        .groups
+        .iter()
+        .filter(|group| group.link().can_run() && group.busy_queues() != 0)
+        .count();
+    if busy <= core.slots {
+        return Ok(());
+    }
+    let asked = || {
+        state.seats.iter().enumerate().filter_map(|(index, seat)| {
+            let group = &seat.as_ref()?.group;
+            (group.busy_queues() != 0).then_some((group, csg(core, index)?))
+        })
+    };
+    let mut slots = 0;
+    for (_, csg) in asked() {
+        csg.request(CsgReq::STATUS_UPDATE);
+        slots |= csg.slot().bit();
+    }
+    if slots == 0 {
+        return Ok(());
+    }
+    core.fw.ring_csgs(slots)?;
+    for (index, seat) in state.seats.iter().enumerate() {
+        let (Some(seat), Some(csg)) = (seat, csg(core, index)) else {
+            continue;
+        };
+        if slots & csg.slot().bit() != 0 {
+            wait(core, &csg, CsgReq::STATUS_UPDATE)?;
+            seat.group.refresh(&csg);
+        }
+    }
+    Ok(())
+}
+
+/// First round: groups leave, and those that stay get their new priorities.
+fn leave(
+    core: &Arc<Core>,
+    state: &mut State,
+    plan: &Plan,
+    sig: &Signalling<'_>,
+) -> Result<(), Stuck> {
+    let seat_of = |state: &State, group: usize| {
+        let group = state.groups.get(group)?;
+        let index = state.seat_of(group)?;
+        Some((group.clone(), index, csg(core, index)?))
+    };
+
+    let mut slots = 0;
+    for leave in plan.leave.iter() {
+        let Some((group, _, csg)) = seat_of(state, leave.group) else {
+            continue;
+        };
+        group.link().leaving();
+        csg.request_state(match leave.exit {
+            Exit::Suspend => CsgState::Suspend,
+            Exit::Terminate => CsgState::Terminate,
+        });
+        slots |= csg.slot().bit();
+    }
+    for stay in plan.stay.iter() {
+        if let (Some(priority), Some((_, _, csg))) =
+            (stay.new_slot_priority, seat_of(state, stay.group))
+        {
+            csg.set_priority(priority);
+            csg.request(CsgReq::ENDPOINT_CONFIG);
+            slots |= csg.slot().bit();
+        }
+    }
+    if slots == 0 {
+        return Ok(());
+    }
+    core.fw.ring_csgs(slots)?;
+
+    for leave in plan.leave.iter() {
+        let Some((group, index, csg)) = seat_of(state, leave.group) else {
+            continue;
+        };
+        wait(core, &csg, CsgReq::STATE)?;
+        group
+            .link()
+            .update(|status| status.acknowledged(csg.acked_state()));
+        events::drain(core, csg.slot(), sig);
+        group.left(&csg);
+        group.stop_timers();
+        vacate(core, state, index);
+        if group.link().status().state() == state::State::Unknown {
+            return Err(Stuck);
+        }
+    }
+    for stay in plan.stay.iter() {
+        if let (Some(priority), Some((_, index, csg))) =
+            (stay.new_slot_priority, seat_of(state, stay.group))
+        {
+            wait(core, &csg, CsgReq::ENDPOINT_CONFIG)?;
+            if let Some(seat) = state.seats.get_mut(index).and_then(Option::as_mut) {
+                seat.slot_priority = priority;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Second round: groups enter.
+fn enter(
+    core: &Arc<Core>,
+    state: &mut State,
+    plan: &Plan,
+    sig: &Signalling<'_>,
+) -> Result<(), Stuck> {
+    let mut slots = 0;
+    for enter in plan.enter.iter() {
+        let Some(group) = state.groups.get(enter.group).cloned() else {
+            continue;
+        };
+        let free = state
+            .seats
+            .iter()
+            .take(core.slots)
+            .position(|seat| seat.is_none());
+        let Some((index, csg)) = free.and_then(|index| Some((index, csg(core, index)?))) else {
+            break;
+        };
+        let space = match group.vm().activate() {
+            Ok(space) => space,
+            Err(_) => {
+                // Its VM can't be used any more: that is this group's problem only.
+                group.link().update(|s| s.fatal(group.all_queues()));
+                group.finish(sig);
+                continue;
+            }
+        };
+        group.program(&csg, enter.slot_priority, &space);
+        if let Some(resident) = core.residents.lock().get_mut(index) {
+            *resident = Some(group.clone());
+        }
+        csg.request_state(group.link().status().entry());
+        csg.request(CsgReq::ENDPOINT_CONFIG);
+        slots |= csg.slot().bit();
+        if let Some(seat) = state.seats.get_mut(index) {
+            *seat = Some(Seat {
+                group,
+                slot_priority: enter.slot_priority,
+                space,
+            });
+        }
+    }
+    if slots == 0 {
+        return Ok(());
+    }
+    core.fw.ring_csgs(slots)?;
+
+    for (index, seat) in state.seats.iter().enumerate() {
+        let (Some(seat), Some(csg)) = (seat, csg(core, index)) else {
+            continue;
+        };
+        if slots & csg.slot().bit() == 0 {
+            continue;
+        }
+        wait(core, &csg, CsgReq::STATE | CsgReq::ENDPOINT_CONFIG)?;
+        started(core, &seat.group, &csg)?;
+    }
+    Ok(())
+}
+
+/// The firmware runs `group` in `csg`.
+fn started(core: &Core, group: &Group, csg: &Csg<'_>) -> Result<(), Stuck> {
+    group
+        .link()
+        .update(|status| status.acknowledged(csg.acked_state()));
+    if group.link().status().state() != state::State::Active {
+        return Err(Stuck);
+    }
+    group.link().entered(csg.slot());
+    group.start_timers();
+    if group.has_news() {
+        core.fw.ring(csg.slot().doorbell())?;
+    }
+    Ok(())
+}
+
+/// The slot belongs to nobody.
+pub(super) fn vacate(core: &Core, state: &mut State, index: usize) {
+    let resident = core.residents.lock().get_mut(index).and_then(Option::take);
+    let seat = state.seats.get_mut(index).and_then(Option::take);
+    drop((resident, seat));
+    debug_assert!(index < MAX_SLOTS);
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What the firmware reports: finished jobs, faults, idle groups.
+//!
+//! **Locking.** `residents` is held while the events of a slot are taken and handled, so that they
+//! reach the group that they belong to, and one handler at a time.
+//!
+//! **Ordering.** An event is acknowledged before what it is about is looked at: what happens after
+//! that raises a new one. Faults are noted before finished jobs are looked for, so that a job's
+//! fence carries its error.
+//!
+//! **Blocking.** Runs in the interrupt thread, from the tick, and wherever an MMU fault is
+//! handled. It signals fences and gives ready jobs to the ring; it waits for nothing.
+
+use job::Signalling;
+use kernel::prelude::*;
+use kernel::sync::atomic::{
+    Full,
+    Relaxed, //
+};
+use kernel::sync::Arc;
+
+use super::Core;
+use crate::fw::{
+    Csg,
+    CsgSlot,
+    Exception, //
+};
+use crate::group::state::Status;
+use crate::group::Group;
+use crate::vm::Vm;
+
+/// `CS_UNRECOVERABLE`: the firmware asks for a reset of the GPU.
+const EXCEPTION_UNRECOVERABLE: u8 = 0x41;
+
+/// Interrupt thread: events of the slots in `csgs`, and global ones.
+pub(super) fn handle(core: &Arc<Core>, csgs: u32, global: bool) {
+    Signalling::section(|sig| {
+        let mut kick = global && core.fw.take_global_events().idle && core.contended.load(Relaxed);
+        for index in (0..32).filter(|n| csgs & (1 << n) != 0) {
+            if let Some(slot) = CsgSlot::new(index, core.fw.csif()) {
+                kick |= take(core, slot, sig);
+            }
+        }
+        if kick {
+            core.kick();
+        }
+    });
+}
+
+/// The tick: takes the last events of a slot before it changes hands.
+pub(super) fn drain(core: &Arc<Core>, slot: CsgSlot, sig: &Signalling<'_>) {
+    take(core, slot, sig);
+}
+
+/// Takes and handles the events of a slot. Returns whether a decision is needed.
+fn take(core: &Core, slot: CsgSlot, sig: &Signalling<'_>) -> bool {
+    let residents = core.residents.lock();
+    let group = residents.get(slot.index()).and_then(Option::as_ref);
+    take_for(core, &core.fw.csg(slot), group.map(|group| &**group), sig)
+}
+
+fn take_for(core: &Core, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<'_>) -> bool {
+    let events = csg.take_events();
+    let Some(group) = group else {
+        // Left over from a group that is gone: acknowledged, that's all.
+        return false;
+    };
+    let mut kick = false;
+    let mut answered = 0;
+
+    for n in (0..32).filter(|n| events.cs & (1 << n) != 0) {
+        let Some(cs) = csg.cs(n) else { continue };
+        let events = cs.take_events();
+        if let Some(fatal) = events.fatal {
+            report(core, "FATAL", csg, n, group, &fatal);
+            group.link().update(|status| status.fatal(1 << n));
+            if fatal.code == EXCEPTION_UNRECOVERABLE {
+                core.lost.store(true, Relaxed);
+            }
+            kick = true;
+        }
+        if let Some(fault) = events.fault {
+            report(core, "FAULT", csg, n, group, &fault);
+            if let Some(queue) = usize::try_from(n).ok().and_then(|n| group.queues().get(n)) {
+                queue.backend().note_fault();
+            }
+            answered |= 1 << n;
+        }
+        if events.tiler_oom {
+            // No heap exists that could grow.
+            dev_warn!(
+                core.dev,
+                "CSG slot {} CS {}: tiler out of memory, no heap, pid={}\n",
+                csg.slot().index(),
+                n,
+                group.pid()
+            );
+            group.link().update(|status| status.fatal(1 << n));
+            kick = true;
+        }
+    }
+    if events.progress_timeout {
+        dev_warn!(
+            core.dev,
+            "CSG slot {}: no progress, pid={}\n",
+            csg.slot().index(),
+            group.pid()
+        );
+        group.link().update(Status::time_out);
+        kick = true;
+    }
+    if events.idle {
+        kick |= core.contended.load(Relaxed);
+    }
+    if events.sync_update {
+        group.check(sig);
+        core.sync_updated.xchg(true, Full);
+        kick |= core.blocked.load(Relaxed);
+    }
+    if answered != 0 {
+        csg.ring_cs(answered);
+        // Refused only if the device is going away, which ends all groups.
+        let _ = core.fw.ring_csgs(csg.slot().bit());
+    }
+    kick
+}
+
+fn report(core: &Core, kind: &str, csg: &Csg<'_>, cs: u32, group: &Group, what: &Exception) {
+    dev_warn!(
+        core.dev,
+        "CS_{}: CSG slot {} CS {}, {} (0x{:x}), data 0x{:x}, info 0x{:x}, pid={}\n",
+        kind,
+        csg.slot().index(),
+        cs,
+        what.name(),
+        what.code,
+        what.data,
+        what.info,
+        group.pid()
+    );
+}
+
+/// The address space of `vm` was stopped by a fault: ends the groups in slots that use it.
+pub(super) fn mmu_fault(core: &Arc<Core>, vm: &Arc<Vm>) {
+    Signalling::section(|sig| {
+        let residents = core.residents.lock();
+        for (index, group) in residents.iter().enumerate() {
+            let Some(group) = group.as_ref().filter(|group| Arc::ptr_eq(group.vm(), vm)) else {
+                continue;
+            };
+            let slot = u32::try_from(index)
+                .ok()
+                .and_then(|index| CsgSlot::new(index, core.fw.csif()));
+            if let Some(slot) = slot {
+                take_for(core, &core.fw.csg(slot), Some(group), sig);
+            }
+            if !group.link().status().has_fatal() {
+                group.link().update(|s| s.fatal(group.all_queues()));
+            }
+        }
+        drop(residents);
+        core.kick();
+    });
+}
