@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What a group, its queues and the scheduler share: the group's status and its slot.
+//!
+//! **Locking.** One spinlock, the innermost lock of the driver, except that the register gate is
+//! entered and the scheduler's timer lock is taken inside it. It is held for a few instructions
+//! and one register write.
+//!
+//! **Ordering.** `slot` is set after the firmware has acknowledged that the group runs, and
+//! cleared before it is asked to suspend or terminate the group. The doorbell is rung with the
+//! lock held, so it never rings for a group that has left its slot.
+//!
+//! **Blocking.** Never.
+
+use kernel::new_spinlock;
+use kernel::prelude::*;
+use kernel::sync::{
+    Arc,
+    SpinLock, //
+};
+
+use super::state::Status;
+use crate::fw::{
+    CsgSlot,
+    Firmware, //
+};
+use crate::sched::Core;
+
+struct Inner {
+    status: Status,
+    slot: Option<CsgSlot>,
+    /// There may be work that the scheduler has not seen yet.
+    runnable: bool,
+    /// When it last became runnable, or left a slot.
+    since: u64,
+}
+
+/// See the top of the file.
+#[pin_data]
+pub(crate) struct Link {
+    #[pin]
+    inner: SpinLock<Inner>,
+    fw: Arc<Firmware>,
+    core: Arc<Core>,
+}
+
+impl Link {
+    /// A link for a group that was just created.
+    pub(crate) fn new(fw: Arc<Firmware>, core: Arc<Core>) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                inner <- new_spinlock!(
+                    Inner {
+                        status: Status::new(),
+                        slot: None,
+                        runnable: false,
+                        since: 0,
+                    },
+                    "mali_csf::group::Link"
+                ),
+                fw,
+                core,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// A copy of the status.
+    pub(crate) fn status(&self) -> Status {
+        self.inner.lock().status
+    }
+
+    /// Changes the status.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.inner.lock().status);
+    }
+
+    /// Whether the group takes jobs.
+    pub(crate) fn can_run(&self) -> bool {
+        self.inner.lock().status.can_run()
+    }
+
+    /// Changes the status for the worse, and lets the scheduler act on it.
+    pub(crate) fn fail(&self, change: impl FnOnce(&mut Status)) {
+        self.update(change);
+        self.core.kick();
+    }
+
+    /// A job of queue `index` has been on the GPU for too long.
+    pub(crate) fn timed_out(&self, index: u32, seqno: u64) {
+        self.core.report_timeout(index, seqno);
+        self.fail(Status::time_out);
+    }
+
+    /// Something was inserted in a ring: rings the doorbell if the group is in a slot, else makes
+    /// sure that the scheduler considers it.
+    pub(crate) fn work_added(&self) {
+        let mut inner = self.inner.lock();
+        if let Some(slot) = inner.slot {
+            // Refused only if the device is going away, which ends all groups.
+            let _ = self.fw.ring(slot.doorbell());
+            return;
+        }
+        if !inner.runnable {
+            inner.runnable = true;
+            inner.since = self.core.stamp();
+            drop(inner);
+            self.core.kick();
+        }
+    }
+
+    /// The group runs in `slot`.
+    pub(crate) fn entered(&self, slot: CsgSlot) {
+        let mut inner = self.inner.lock();
+        inner.slot = Some(slot);
+        inner.runnable = false;
+    }
+
+    /// The group is about to leave its slot; whatever is inserted from now on is reported to the
+    /// scheduler.
+    pub(crate) fn leaving(&self) {
+        let mut inner = self.inner.lock();
+        inner.slot = None;
+        inner.runnable = false;
+        inner.since = self.core.stamp();
+    }
+
+    /// Evaluates `is_idle` for the scheduler. If it says yes, the next insertion is reported.
+    pub(crate) fn observe(&self, is_idle: impl FnOnce() -> bool) -> bool {
+        let mut inner = self.inner.lock();
+        let idle = is_idle();
+        inner.runnable = !idle;
+        idle
+    }
+
+    /// The order of waiting.
+    pub(crate) fn since(&self) -> u64 {
+        self.inner.lock().since
+    }
+}
