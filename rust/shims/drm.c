@@ -10,7 +10,6 @@
 #include <linux/srcu.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_vma_manager.h>
 

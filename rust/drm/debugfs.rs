@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Read-only files in the debugfs directory of a device.
+
+use crate::{
+    Device,
+    Driver, //
+};
+use kernel::{
+    bindings,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+    seq_file::SeqFile, //
+};
+
+/// One file.
+pub struct Entry<D: Driver> {
+    /// The name of the file.
+    pub name: &'static CStr,
+    /// Prints its contents. The device may have been unplugged.
+    pub show: fn(&Device<D>, &SeqFile) -> Result,
+}
+
+/// # Safety
+///
+/// Only for `struct drm_driver`: `minor` must belong to a `Device<D>`.
+pub(crate) unsafe extern "C" fn init_callback<D: Driver>(minor: *mut bindings::drm_minor) {
+    for entry in D::DEBUGFS {
+        // SAFETY: The device is valid, and the entry is static.
+        unsafe {
+            shims::drm_debugfs_add_file(
+                (*minor).dev,
+                entry.name.as_char_ptr(),
+                Some(show_callback::<D>),
+                core::ptr::from_ref(entry).cast_mut().cast::<c_void>(),
+            )
+        };
+    }
+}
+
+/// # Safety
+///
+/// Only for files made by [`init_callback()`].
+unsafe extern "C" fn show_callback<D: Driver>(m: *mut bindings::seq_file, _: *mut c_void) -> c_int {
+    // SAFETY: The file was made for the device, which removes it before it goes away.
+    let dev = unsafe { Device::<D>::from_raw(shims::shim_debugfs_device(m)) };
+    // SAFETY: The data is the entry that was given when the file was made.
+    let entry = unsafe { &*shims::shim_debugfs_data(m).cast::<Entry<D>>() };
+    // SAFETY: `m` is valid during the call.
+    let m = unsafe { SeqFile::from_raw(m) };
+
+    match (entry.show)(dev, m) {
+        Ok(()) => 0,
+        Err(e) => e.to_errno(),
+    }
+}

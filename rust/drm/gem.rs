@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Buffer objects.
+//!
+//! An [`Object`] is memory of a tmpfs file. Its pages are allocated when they are first needed, by
+//! [`Object::pin()`], by a kernel mapping or by the first access of user space, and are then kept,
+//! mapped for the device's DMA, until the object is freed.
+//!
+//! # Locking
+//!
+//! `backing` protects how the object's memory is mapped. It is taken inside the reservation lock
+//! (exports) and inside the mmap lock (faults), and nothing but memory reclaim is entered with it
+//! held. What has been published through a [`Pinned`] does not change any more and is read without
+//! it.
+//!
+//! # Ordering
+//!
+//! Pages are mapped for DMA before any other mapping of them is made: for write-combined objects
+//! this is what flushes the lines that zeroing the pages has left in the caches.
+//!
+//! # Blocking
+//!
+//! Everything that may allocate sleeps. Dropping a reference may be the last one and sleeps then.
+
+#[path = "gem/backing.rs"]
+mod backing;
+#[path = "gem/resv.rs"]
+mod resv;
+#[path = "gem/vmap.rs"]
+mod vmap;
+
+pub use backing::Pinned;
+pub use backing::Segment;
+pub use backing::Segments;
+pub use resv::Resv;
+pub use vmap::dma_mb;
+pub use vmap::dma_rmb;
+pub use vmap::dma_wmb;
+pub use vmap::Vmap;
+pub use vmap::Word;
+
+use crate::{
+    Device,
+    Driver,
+    File, //
+};
+use backing::Backing;
+use core::{
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    error::to_result,
+    ffi::c_int,
+    new_mutex,
+    page::page_align,
+    prelude::*,
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        Arc,
+        Mutex, //
+    },
+    types::Opaque, //
+};
+
+/// How an object may be used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// Mappable by user space, and write-combined for CPUs.
+    pub const NONE: Self = Self(0);
+    /// User space cannot map the object, by whichever way.
+    pub const NO_MMAP: Self = Self(1);
+    /// CPUs map the object cached. The driver cares for coherency, with
+    /// [`Pinned::sync_for_device()`] and [`Pinned::sync_for_cpu()`].
+    pub const WRITE_BACK: Self = Self(2);
+
+    /// Both.
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in `self`.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// A buffer object.
+///
+/// Dereferences to the driver's [`Driver::Object`].
+///
+/// # Invariants
+///
+/// - `obj` is an initialised `struct drm_gem_object` of `dev` with a backing file, and its reference
+///   count governs the allocation, which is that of a `KBox<Self>`.
+/// - Its reservation is its own, or that of `resv`.
+#[repr(C)]
+#[pin_data]
+pub struct Object<D: Driver> {
+    #[pin]
+    obj: Opaque<bindings::drm_gem_object>,
+    dev: ARef<Device<D>>,
+    flags: Flags,
+    resv: Option<Arc<Resv<D>>>,
+    #[pin]
+    backing: Mutex<Backing>,
+    #[pin]
+    inner: D::Object,
+}
+
+// SAFETY: An object is made to be used and released by any task. The driver's part is `Send` and
+// `Sync`, the rest is protected by `backing`, or constant, or the C side's.
+unsafe impl<D: Driver> Send for Object<D> {}
+// SAFETY: As above.
+unsafe impl<D: Driver> Sync for Object<D> {}
+
+// SAFETY: By the type's invariants the reference count of `obj` governs the allocation.
+unsafe impl<D: Driver> AlwaysRefCounted for Object<D> {
+    fn inc_ref(&self) {
+        // SAFETY: The reference to `self` shows that the count is not zero.
+        unsafe { shims::shim_gem_get(self.as_raw()) };
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // CAST: The `struct drm_gem_object` is the first field.
+        // SAFETY: The caller gives up a reference.
+        unsafe { shims::shim_gem_put(obj.as_ptr().cast()) };
+    }
+}
+
+impl<D: Driver> Deref for Object<D> {
+    type Target = D::Object;
+
+    fn deref(&self) -> &D::Object {
+        &self.inner
+    }
+}
+
+impl<D: Driver> Object<D> {
+    const FUNCS: bindings::drm_gem_object_funcs = bindings::drm_gem_object_funcs {
+        free: Some(Self::free_callback),
+        export: Some(Self::export_callback),
+        get_sg_table: Some(Self::get_sg_table_callback),
+        vmap: Some(Self::vmap_callback),
+        vunmap: Some(Self::vunmap_callback),
+        mmap: Some(Self::mmap_callback),
+        vm_ops: &Self::VM_OPS,
+        ..pin_init::zeroed()
+    };
+
+    const VM_OPS: bindings::vm_operations_struct = bindings::vm_operations_struct {
+        open: Some(bindings::drm_gem_vm_open),
+        close: Some(bindings::drm_gem_vm_close),
+        fault: Some(Self::fault_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// Makes an object of at least `size` bytes. No memory is allocated for its contents yet.
+    ///
+    /// With `resv`, the object shares the reservation of an address space. It then belongs to that
+    /// one, and cannot be exported.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `size` is zero or absurd, or `resv` belongs to another device.
+    pub fn new(
+        dev: &Device<D>,
+        size: u64,
+        flags: Flags,
+        resv: Option<&Arc<Resv<D>>>,
+        inner: impl PinInit<D::Object, Error>,
+    ) -> Result<ARef<Self>> {
+        let size = usize::try_from(size)
+            .ok()
+            .filter(|size| *size != 0 && isize::try_from(*size).is_ok())
+            .and_then(page_align)
+            .ok_or(EINVAL)?;
+
+        if resv.is_some_and(|resv| !core::ptr::eq(resv.dev(), dev)) {
+            return Err(EINVAL);
+        }
+
+        let this = KBox::pin_init(
+            try_pin_init!(Self {
+                obj: Opaque::zeroed(),
+                dev: dev.into(),
+                flags,
+                resv: resv.cloned(),
+                backing <- new_mutex!(Backing::new(), "gem::Object::backing"),
+                inner <- inner,
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        let obj = this.as_raw();
+
+        // SAFETY: The object is zeroed, as the C side expects it, and nobody else knows it. `resv`
+        // is kept alive by `this`.
+        let ret = unsafe {
+            (*obj).funcs = const { &Self::FUNCS };
+            if let Some(resv) = resv {
+                (*obj).resv = resv.as_dma_resv();
+            }
+            bindings::drm_gem_object_init(dev.as_raw(), obj, size)
+        };
+        if ret != 0 {
+            // SAFETY: The failed initialisation has come as far as the private part.
+            unsafe { bindings::drm_gem_private_object_fini(obj) };
+            return Err(Error::from_errno(ret));
+        }
+        // SAFETY: The object is initialised and has a file.
+        unsafe { shims::shim_gem_set_gfp(obj) };
+
+        // INVARIANT: From here on the reference count governs the allocation; `free_callback()` takes
+        // the box back. Nothing is moved out of its place.
+        // SAFETY: The pointer is that of the box, and the first reference becomes the `ARef`'s.
+        let this = unsafe {
+            ARef::from_raw(NonNull::new_unchecked(KBox::into_raw(
+                Pin::into_inner_unchecked(this),
+            )))
+        };
+        if !flags.contains(Flags::NO_MMAP) {
+            // SAFETY: The object is initialised.
+            to_result(unsafe { bindings::drm_gem_create_mmap_offset(obj) })?;
+        }
+        Ok(this)
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::drm_gem_object {
+        self.obj.get()
+    }
+
+    /// # Safety
+    ///
+    /// `ptr` must be that of an `Object<D>` that stays alive during `'a`.
+    pub(crate) unsafe fn from_raw<'a>(ptr: *mut bindings::drm_gem_object) -> &'a Self {
+        // CAST: The `struct drm_gem_object` is the first field.
+        // SAFETY: The caller vouches for the pointer.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// # Safety
+    ///
+    /// `ptr` must be null, or that of an `Object<D>` to which the caller owns a reference.
+    pub(crate) unsafe fn from_raw_owned(
+        ptr: *mut bindings::drm_gem_object,
+    ) -> Option<ARef<Self>> {
+        // SAFETY: The caller gives the reference away.
+        NonNull::new(ptr.cast::<Self>()).map(|ptr| unsafe { ARef::from_raw(ptr) })
+    }
+
+    /// The size in bytes, a multiple of the page size.
+    pub fn size(&self) -> usize {
+        // SAFETY: The field is never changed.
+        unsafe { (*self.as_raw()).size }
+    }
+
+    /// The flags that the object was made with.
+    pub fn flags(&self) -> Flags {
+        self.flags
+    }
+
+    /// The device that the object belongs to.
+    pub fn dev(&self) -> &Device<D> {
+        &self.dev
+    }
+
+    /// Whether the object shares this reservation.
+    pub fn shares(&self, resv: &Resv<D>) -> bool {
+        self.resv
+            .as_ref()
+            .is_some_and(|own| core::ptr::eq(&**own, resv))
+    }
+
+    /// The reservation that the object shares with an address space, if it does.
+    pub fn shared_resv(&self) -> Option<&Arc<Resv<D>>> {
+        self.resv.as_ref()
+    }
+
+    /// Makes a handle, by which the file's user space knows the object.
+    pub fn create_handle(&self, file: &File<D>) -> Result<u32> {
+        let mut handle = 0;
+
+        // SAFETY: File and object are valid, and of the same driver.
+        to_result(unsafe {
+            bindings::drm_gem_handle_create(file.as_raw(), self.as_raw(), &mut handle)
+        })?;
+        Ok(handle)
+    }
+
+    /// The offset at which user space maps the object.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if the object must not be mapped.
+    pub fn mmap_offset(&self) -> Result<u64> {
+        if self.flags.contains(Flags::NO_MMAP) {
+            return Err(EPERM);
+        }
+        // SAFETY: The object is initialised, and has an offset.
+        Ok(unsafe { shims::shim_gem_mmap_offset(self.as_raw()) })
+    }
+
+    fn write_back(&self) -> bool {
+        self.flags.contains(Flags::WRITE_BACK)
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`: the last reference to an `Object<D>` must have gone.
+    unsafe extern "C" fn free_callback(obj: *mut bindings::drm_gem_object) {
+        let this = obj.cast::<Self>();
+
+        // SAFETY: Nobody else has access any more. The memory goes before the file that it is of, and
+        // the C part before the box, which was made by `new()`.
+        unsafe {
+            (*this).release_backing();
+            bindings::drm_gem_object_release(obj);
+            drop(Pin::new_unchecked(KBox::from_raw(this)));
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`.
+    unsafe extern "C" fn export_callback(
+        obj: *mut bindings::drm_gem_object,
+        flags: c_int,
+    ) -> *mut bindings::dma_buf {
+        // SAFETY: The object is valid during the call.
+        let this = unsafe { Self::from_raw(obj) };
+
+        if this.resv.is_some() {
+            return EINVAL.to_ptr();
+        }
+        // SAFETY: As a GEM function, with the same arguments.
+        unsafe { bindings::drm_gem_prime_export(obj, flags) }
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`.
+    unsafe extern "C" fn get_sg_table_callback(
+        obj: *mut bindings::drm_gem_object,
+    ) -> *mut bindings::sg_table {
+        // SAFETY: The object is valid during the call.
+        let this = unsafe { Self::from_raw(obj) };
+
+        match this.populate() {
+            // SAFETY: The pages are there, and stay as long as the object.
+            Ok(pages) => unsafe {
+                bindings::drm_prime_pages_to_sg(
+                    this.dev.as_raw(),
+                    pages.as_ptr(),
+                    this.page_count(),
+                )
+            },
+            Err(e) => e.to_ptr(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`.
+    unsafe extern "C" fn vmap_callback(
+        obj: *mut bindings::drm_gem_object,
+        map: *mut bindings::iosys_map,
+    ) -> c_int {
+        // SAFETY: The object is valid during the call.
+        let this = unsafe { Self::from_raw(obj) };
+
+        match this.map_kernel() {
+            Ok(addr) => {
+                // SAFETY: `map` is valid for writing.
+                unsafe {
+                    *map = bindings::iosys_map::default();
+                    (*map).__bindgen_anon_1.vaddr = addr.as_ptr().cast();
+                }
+                0
+            }
+            Err(e) => e.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`, to undo one `vmap_callback()`.
+    unsafe extern "C" fn vunmap_callback(
+        obj: *mut bindings::drm_gem_object,
+        _map: *mut bindings::iosys_map,
+    ) {
+        // SAFETY: The object is valid during the call, and was mapped.
+        unsafe { Self::from_raw(obj).unmap_kernel() };
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`.
+    unsafe extern "C" fn mmap_callback(
+        obj: *mut bindings::drm_gem_object,
+        vma: *mut bindings::vm_area_struct,
+    ) -> c_int {
+        // SAFETY: The object is valid during the call.
+        let this = unsafe { Self::from_raw(obj) };
+
+        if this.flags.contains(Flags::NO_MMAP) {
+            return EPERM.to_errno();
+        }
+        // A private mapping would copy pages of which there are only frame numbers.
+        // SAFETY: The mapping is being set up, and only here.
+        if unsafe { shims::shim_vma_is_cow(vma) } {
+            return EINVAL.to_errno();
+        }
+        // SAFETY: As above.
+        unsafe { shims::shim_vma_set_gem(vma, this.write_back()) };
+        0
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct vm_operations_struct`, on a mapping of an `Object<D>`.
+    unsafe extern "C" fn fault_callback(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+        // SAFETY: The fault is valid during the call, and its mapping holds a reference to the
+        // object in its private data.
+        let (this, vma, pgoff, address) = unsafe {
+            let at = (*vmf).__bindgen_anon_1;
+
+            (
+                Self::from_raw((*at.vma).vm_private_data.cast()),
+                at.vma,
+                at.pgoff,
+                at.address,
+            )
+        };
+        // SAFETY: The object is initialised.
+        let first = unsafe { shims::shim_gem_page_start(this.as_raw()) };
+        let Some(index) = pgoff
+            .checked_sub(first)
+            .filter(|index| *index < this.size() / kernel::page::PAGE_SIZE)
+        else {
+            return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
+        };
+
+        let pages = match this.populated() {
+            Some(pages) => pages,
+            // Memory can only be mapped for a device that is still there.
+            None => match this.dev.enter().ok_or(ENODEV).and_then(|_| this.populate()) {
+                Ok(pages) => pages,
+                Err(e) if e == ENOMEM => return bindings::vm_fault_reason_VM_FAULT_OOM,
+                Err(_) => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
+            },
+        };
+        // SAFETY: `index` is inside the array. The mapping takes page frames; it keeps the object,
+        // and so the page.
+        unsafe {
+            let pfn = shims::shim_page_to_pfn(pages.add(index).read());
+
+            bindings::vmf_insert_pfn(vma, address, pfn)
+        }
+    }
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The memory behind a buffer object.
+
+use super::Object;
+use crate::Driver;
+use core::{
+    ffi::c_void,
+    marker::PhantomData,
+    ops::Deref,
+    ptr::{
+        null_mut,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    bindings,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+/// The pages of an object, and how they are mapped.
+///
+/// # Invariants
+///
+/// - `pages` and `sgt` are both null, or both set; then `pages` has an entry for each page of the
+///   object, `sgt` describes them and is mapped for DMA, and neither changes until the object is
+///   freed.
+/// - `vaddr` is null, or maps the pages; it is null if and only if `vmaps` is zero.
+pub(super) struct Backing {
+    pages: *mut *mut bindings::page,
+    sgt: *mut bindings::sg_table,
+    vaddr: *mut c_void,
+    vmaps: usize,
+}
+
+// SAFETY: The pointers are owned, and what they point to belongs to no task.
+unsafe impl Send for Backing {}
+
+impl Backing {
+    pub(super) const fn new() -> Self {
+        Self {
+            pages: null_mut(),
+            sgt: null_mut(),
+            vaddr: null_mut(),
+            vmaps: 0,
+        }
+    }
+
+    fn pages(&self) -> Option<NonNull<*mut bindings::page>> {
+        NonNull::new(self.pages)
+    }
+}
+
+impl<D: Driver> Object<D> {
+    /// The number of pages.
+    pub(super) fn page_count(&self) -> u32 {
+        // No machine has the memory for more, so an object that is larger never gets its pages.
+        u32::try_from(self.size() / PAGE_SIZE).unwrap_or(u32::MAX)
+    }
+
+    /// The pages, if they were allocated already.
+    pub(super) fn populated(&self) -> Option<NonNull<*mut bindings::page>> {
+        self.backing.lock().pages()
+    }
+
+    /// Allocates the pages and maps them for DMA, if that was not done before.
+    pub(super) fn populate(&self) -> Result<NonNull<*mut bindings::page>> {
+        self.populate_locked(&mut self.backing.lock())
+    }
+
+    fn populate_locked(&self, backing: &mut Backing) -> Result<NonNull<*mut bindings::page>> {
+        if let Some(pages) = backing.pages() {
+            return Ok(pages);
+        }
+        if self.page_count() == u32::MAX {
+            return Err(ENOMEM);
+        }
+
+        let obj = self.as_raw();
+        // SAFETY: The object has a file of its size.
+        let pages = from_err_ptr(unsafe { bindings::drm_gem_get_pages(obj) })?;
+        // SAFETY: `pages` has an entry for each page.
+        let sgt = from_err_ptr(unsafe {
+            bindings::drm_prime_pages_to_sg(self.dev.as_raw(), pages, self.page_count())
+        })
+        .inspect_err(|_| {
+            // SAFETY: Nobody else knows the pages.
+            unsafe { bindings::drm_gem_put_pages(obj, pages, false, false) }
+        })?;
+
+        // SAFETY: `sgt` is a table that is not mapped yet, and the device is valid.
+        to_result(unsafe {
+            bindings::dma_map_sgtable(
+                self.dev.dma_device(),
+                sgt,
+                bindings::dma_data_direction::DMA_BIDIRECTIONAL,
+                0,
+            )
+        })
+        .inspect_err(|_| {
+            // SAFETY: Nobody else knows table and pages.
+            unsafe {
+                bindings::sg_free_table(sgt);
+                bindings::kfree(sgt.cast());
+                bindings::drm_gem_put_pages(obj, pages, false, false);
+            }
+        })?;
+
+        // INVARIANT: Both are set, and describe the same pages.
+        backing.sgt = sgt;
+        backing.pages = pages;
+        NonNull::new(pages).ok_or(ENOMEM)
+    }
+
+    /// Gives all memory back.
+    ///
+    /// # Safety
+    ///
+    /// The object must be about to be freed: nobody else may have access to it, or to its pages.
+    pub(super) unsafe fn release_backing(&self) {
+        let mut backing = self.backing.lock();
+        let Some(pages) = backing.pages() else {
+            return;
+        };
+        let sgt = backing.sgt;
+
+        backing.pages = null_mut();
+        backing.sgt = null_mut();
+        // SAFETY: Pages and table are those that `populate_locked()` has made. No `Vmap` exists, as
+        // each holds a reference, so there is no kernel mapping either. The same holds for mappings
+        // of user space and for exports.
+        unsafe {
+            shims::shim_dma_unmap_sgtable(self.dev.dma_device(), sgt);
+            bindings::sg_free_table(sgt);
+            bindings::kfree(sgt.cast());
+            bindings::drm_gem_put_pages(self.as_raw(), pages.as_ptr(), true, true);
+        }
+    }
+
+    /// Maps the object for the kernel, or counts one user more of the mapping that there is.
+    pub(super) fn map_kernel(&self) -> Result<NonNull<u8>> {
+        let mut backing = self.backing.lock();
+        let pages = self.populate_locked(&mut backing)?;
+
+        if backing.vmaps == 0 {
+            // SAFETY: The array has as many entries.
+            backing.vaddr = unsafe {
+                shims::shim_vmap_pages(pages.as_ptr(), self.page_count(), self.write_back())
+            };
+        }
+        let addr = NonNull::new(backing.vaddr.cast()).ok_or(ENOMEM)?;
+
+        backing.vmaps += 1;
+        Ok(addr)
+    }
+
+    /// Undoes one [`Object::map_kernel()`].
+    ///
+    /// # Safety
+    ///
+    /// There must have been one that was not undone, and what it returned must not be used again.
+    pub(super) unsafe fn unmap_kernel(&self) {
+        let mut backing = self.backing.lock();
+
+        backing.vmaps -= 1;
+        if backing.vmaps == 0 {
+            // SAFETY: The mapping was made by `map_kernel()`, and has no user any more.
+            unsafe { shims::vunmap(backing.vaddr) };
+            backing.vaddr = null_mut();
+        }
+    }
+
+    /// Makes sure that the object has memory, and that the device can access it.
+    ///
+    /// The memory then stays for as long as the object does. Allocates and sleeps; with memory short,
+    /// fails with `ENOMEM`.
+    pub fn pin(&self) -> Result<Pinned<D>> {
+        let mut backing = self.backing.lock();
+
+        self.populate_locked(&mut backing)?;
+        // INVARIANT: The table is set and mapped, and stays so until the object is freed.
+        Ok(Pinned {
+            obj: self.into(),
+            sgt: backing.sgt,
+        })
+    }
+}
+
+/// An object that has memory which the device can access.
+///
+/// Dereferences to the [`Object`].
+///
+/// # Invariants
+///
+/// `sgt` is the table of `obj`: mapped for DMA, and constant.
+pub struct Pinned<D: Driver> {
+    obj: ARef<Object<D>>,
+    sgt: *mut bindings::sg_table,
+}
+
+// SAFETY: The table is constant, and lives as long as the object.
+unsafe impl<D: Driver> Send for Pinned<D> {}
+// SAFETY: As above.
+unsafe impl<D: Driver> Sync for Pinned<D> {}
+
+impl<D: Driver> Clone for Pinned<D> {
+    fn clone(&self) -> Self {
+        // INVARIANT: Taken over.
+        Self {
+            obj: self.obj.clone(),
+            sgt: self.sgt,
+        }
+    }
+}
+
+impl<D: Driver> Deref for Pinned<D> {
+    type Target = Object<D>;
+
+    fn deref(&self) -> &Object<D> {
+        &self.obj
+    }
+}
+
+impl<D: Driver> Pinned<D> {
+    /// The object, as a counted reference.
+    pub fn object(&self) -> ARef<Object<D>> {
+        self.obj.clone()
+    }
+
+    /// Where the device finds `len` bytes from `offset` on. What is beyond the end of the object is
+    /// left out. Neither allocates nor sleeps.
+    pub fn segments(&self, offset: u64, len: u64) -> Segments<'_> {
+        // CAST: `usize` has at most 64 bits.
+        let size = self.size() as u64;
+        let offset = offset.min(size);
+
+        // SAFETY: By the type's invariant the table is valid.
+        let (sg, nents) = unsafe { ((*self.sgt).sgl, (*self.sgt).nents) };
+
+        // INVARIANT: `sg` is the first of `nents` mapped entries, which live as long as `self`.
+        Segments {
+            sg,
+            nents,
+            skip: offset,
+            left: len.min(size - offset),
+            _pinned: PhantomData,
+        }
+    }
+
+    /// The CPU has written `len` bytes at `offset`; the device may read them after this call.
+    pub fn sync_for_device(&self, offset: u64, len: u64) {
+        for segment in self.segments(offset, len) {
+            // CAST: A segment is no longer than its object.
+            // SAFETY: The segment is mapped for that device.
+            unsafe {
+                shims::shim_dma_sync_for_device(
+                    self.dev.dma_device(),
+                    segment.dma,
+                    segment.len as usize,
+                )
+            };
+        }
+    }
+
+    /// The device has written `len` bytes at `offset`; the CPU may read them after this call.
+    pub fn sync_for_cpu(&self, offset: u64, len: u64) {
+        for segment in self.segments(offset, len) {
+            // CAST: A segment is no longer than its object.
+            // SAFETY: The segment is mapped for that device.
+            unsafe {
+                shims::shim_dma_sync_for_cpu(
+                    self.dev.dma_device(),
+                    segment.dma,
+                    segment.len as usize,
+                )
+            };
+        }
+    }
+}
+
+/// A run of bytes that are contiguous for the device.
+#[derive(Clone, Copy)]
+pub struct Segment {
+    /// The DMA address of the first byte.
+    pub dma: u64,
+    /// The number of bytes.
+    pub len: u64,
+}
+
+/// The segments of a range of a [`Pinned`] object, in order.
+///
+/// # Invariants
+///
+/// `sg` is the first of `nents` entries that are mapped for DMA, and valid during `'a`.
+pub struct Segments<'a> {
+    sg: *mut bindings::scatterlist,
+    nents: u32,
+    skip: u64,
+    left: u64,
+    _pinned: PhantomData<&'a ()>,
+}
+
+impl Iterator for Segments<'_> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        while self.left != 0 && self.nents != 0 {
+            // SAFETY: By the type's invariant.
+            let (dma, len) = unsafe {
+                (
+                    bindings::sg_dma_address(self.sg),
+                    u64::from(bindings::sg_dma_len(self.sg)),
+                )
+            };
+
+            if self.skip < len {
+                let segment = Segment {
+                    dma: dma + self.skip,
+                    len: (len - self.skip).min(self.left),
+                };
+
+                self.left -= segment.len;
+                self.skip += segment.len;
+                return Some(segment);
+            }
+            self.skip -= len;
+            self.nents -= 1;
+            // SAFETY: As above. There is a next entry if `nents` is not zero; the pointer is not
+            // used otherwise.
+            self.sg = unsafe { bindings::sg_next(self.sg) };
+        }
+        None
+    }
+}

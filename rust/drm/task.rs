@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What an ioctl wants to know about the task that calls it.
+
+/// Whether the task may raise priorities (`CAP_SYS_NICE`).
+pub fn capable_sys_nice() -> bool {
+    // SAFETY: Asks about the current task, which exists.
+    unsafe { shims::shim_capable_sys_nice() }
+}
+
+/// The size of the task's address space, in bytes.
+pub fn address_space_size() -> u64 {
+    // CAST: An `unsigned long` has at most 64 bits.
+    // SAFETY: Asks about the current task, which exists.
+    unsafe { shims::shim_task_size() as u64 }
+}
