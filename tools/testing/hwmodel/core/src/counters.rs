@@ -87,7 +87,7 @@ pub struct Counters {
 
 impl Counters {
     /// All zero.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { counts: [0; LEN] }
     }
 
@@ -116,11 +116,5 @@ impl Counters {
     /// Starts again at zero.
     pub fn clear(&mut self) {
         self.counts = [0; LEN];
-    }
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        Self::new()
     }
 }

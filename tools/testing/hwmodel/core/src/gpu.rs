@@ -18,7 +18,6 @@ use crate::irq::Irqs;
 use crate::mcu::Mcu;
 use crate::mmu::Mmu;
 use crate::power;
-use crate::power::L2Fault;
 use crate::power::Power;
 use crate::product::Product;
 use crate::record::Kind;
@@ -498,9 +497,9 @@ impl Gpu {
         match misbehaviour {
             Misbehaviour::Clear => {
                 mcu.clear_injections();
-                bus.gpu.clear_injections();
+                bus.gpu.clear_injections(bus.env.now);
                 bus.power.clear_injections(bus.env.now);
-                bus.mmu.clear_injections();
+                bus.mmu.clear_injections(bus.env.now);
                 for line in Line::ALL {
                     bus.env.irqs.inject_drop(line, 0);
                     bus.env.irqs.inject_repeat(line, 0);
@@ -510,16 +509,16 @@ impl Gpu {
                 bus.env
                     .record(Kind::Provoked, Place::Register(0), 0, "on request");
             }
-            Misbehaviour::ResetHang => bus.gpu.inject_reset(true, 0),
-            Misbehaviour::ResetDelay(ns) => bus.gpu.inject_reset(false, ns),
-            Misbehaviour::FlushHang => bus.gpu.inject_flush(true, 0),
-            Misbehaviour::FlushDelay(ns) => bus.gpu.inject_flush(false, ns),
-            Misbehaviour::L2Hang => bus.power.inject_l2(L2Fault::Hang),
-            Misbehaviour::L2Fail => bus.power.inject_l2(L2Fault::Ignore),
-            Misbehaviour::AsHang(as_nr) if !bus.mmu.inject_hang(as_nr) => {
+            Misbehaviour::ResetHang(n) => bus.gpu.inject_reset_hangs(n),
+            Misbehaviour::ResetDelay(ns) => bus.gpu.inject_reset_ns(ns),
+            Misbehaviour::FlushHang(n) => bus.gpu.inject_flush_hangs(n),
+            Misbehaviour::FlushDelay(ns) => bus.gpu.inject_flush_ns(ns),
+            Misbehaviour::L2Hang(n) => bus.power.inject_l2_hangs(n),
+            Misbehaviour::L2Fail(n) => bus.power.inject_l2_ignored(n),
+            Misbehaviour::AsHang(as_nr, n) if !bus.mmu.inject_hangs(as_nr, n) => {
                 return Err(InjectError::Argument);
             }
-            Misbehaviour::AsHang(_) => (),
+            Misbehaviour::AsHang(..) => (),
             Misbehaviour::AsDelay(ns) => bus.mmu.inject_delay(ns),
             Misbehaviour::IrqDrop(line, n) => bus.env.irqs.inject_drop(line, n),
             Misbehaviour::IrqRepeat(line, n) => bus.env.irqs.inject_repeat(line, n),

@@ -7,6 +7,8 @@ use crate::bits::set_half;
 use crate::bus::Env;
 use crate::counters::Counter;
 use crate::host::Line;
+use crate::inject::due;
+use crate::inject::NEVER;
 use crate::product::Product;
 use crate::record::Kind;
 use crate::record::Place;
@@ -65,8 +67,10 @@ pub struct GpuControl {
     flush_due: Option<u64>,
     reset_ns: u64,
     flush_ns: u64,
-    reset_hang: bool,
-    flush_hang: bool,
+    /// Resets that shall hang.
+    reset_hangs: u32,
+    /// Flushes that shall hang.
+    flush_hangs: u32,
 }
 
 impl GpuControl {
@@ -90,8 +94,8 @@ impl GpuControl {
             flush_due: None,
             reset_ns: RESET_NS,
             flush_ns: FLUSH_NS,
-            reset_hang: false,
-            flush_hang: false,
+            reset_hangs: 0,
+            flush_hangs: 0,
         }
     }
 
@@ -300,7 +304,7 @@ impl GpuControl {
                     return None;
                 }
                 env.count(Counter::SoftReset);
-                self.reset_due = Some(env.now.saturating_add(self.reset_ns));
+                self.reset_due = Some(due(env.now, self.reset_ns, &mut self.reset_hangs));
                 env.host.wake();
                 return Some(Event::ResetBegins);
             }
@@ -343,7 +347,7 @@ impl GpuControl {
             );
             return;
         }
-        self.flush_due = Some(env.now.saturating_add(self.flush_ns));
+        self.flush_due = Some(due(env.now, self.flush_ns, &mut self.flush_hangs));
         env.host.wake();
     }
 
@@ -372,11 +376,11 @@ impl GpuControl {
 
     /// Completes what is due.
     pub(crate) fn advance(&mut self, env: &mut Env<'_>) {
-        if !self.reset_hang && self.reset_due.is_some_and(|due| env.now >= due) {
+        if self.reset_due.is_some_and(|due| env.now >= due) {
             self.reset_due = None;
             env.raise(Line::Gpu, IRQ_RESET_COMPLETED);
         }
-        if !self.flush_hang && self.flush_due.is_some_and(|due| env.now >= due) {
+        if self.flush_due.is_some_and(|due| env.now >= due) {
             self.flush_due = None;
             self.flushed(env);
             env.raise(Line::Gpu, IRQ_CLEAN_CACHES_COMPLETED);
@@ -385,26 +389,42 @@ impl GpuControl {
 
     /// When the next command completes.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let reset = self.reset_due.filter(|_| !self.reset_hang);
-        let flush = self.flush_due.filter(|_| !self.flush_hang);
-        match (reset, flush) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        [self.reset_due, self.flush_due]
+            .into_iter()
+            .flatten()
+            .filter(|&due| due != NEVER)
+            .min()
     }
 
-    pub(crate) fn inject_reset(&mut self, hang: bool, ns: u64) {
-        self.reset_hang = hang;
+    pub(crate) fn inject_reset_hangs(&mut self, n: u32) {
+        self.reset_hangs = n;
+    }
+
+    pub(crate) fn inject_reset_ns(&mut self, ns: u64) {
         self.reset_ns = ns;
     }
 
-    pub(crate) fn inject_flush(&mut self, hang: bool, ns: u64) {
-        self.flush_hang = hang;
+    pub(crate) fn inject_flush_hangs(&mut self, n: u32) {
+        self.flush_hangs = n;
+    }
+
+    pub(crate) fn inject_flush_ns(&mut self, ns: u64) {
         self.flush_ns = ns;
     }
 
-    pub(crate) fn clear_injections(&mut self) {
-        self.inject_reset(false, RESET_NS);
-        self.inject_flush(false, FLUSH_NS);
+    /// What hung goes on from now.
+    pub(crate) fn clear_injections(&mut self, now: u64) {
+        self.reset_hangs = 0;
+        self.reset_ns = RESET_NS;
+        self.flush_hangs = 0;
+        self.flush_ns = FLUSH_NS;
+        for due in [&mut self.reset_due, &mut self.flush_due]
+            .into_iter()
+            .flatten()
+        {
+            if *due == NEVER {
+                *due = now;
+            }
+        }
     }
 }

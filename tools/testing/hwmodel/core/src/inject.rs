@@ -31,7 +31,8 @@ impl fmt::Display for InjectError {
     }
 }
 
-/// Misbehaviours of the blocks around the processor: syntax and meaning.
+/// Misbehaviours of the blocks around the processor: syntax and meaning. COUNT is 1 if it is not
+/// given; what never completes does so until a reset, a loss of power, or `clear`.
 pub const HELP: &[(&str, &str)] = &[
     ("clear", "behave well again"),
     ("provoke", "a record without any cause"),
@@ -68,20 +69,20 @@ pub enum Misbehaviour {
     Clear,
     /// Record something without any cause.
     Provoke,
-    /// Resets never complete.
-    ResetHang,
+    /// So many resets never complete.
+    ResetHang(u32),
     /// Resets take so many nanoseconds.
     ResetDelay(u64),
-    /// Cache maintenance never completes.
-    FlushHang,
+    /// So many cache maintenance commands never complete.
+    FlushHang(u32),
     /// Cache maintenance takes so many nanoseconds.
     FlushDelay(u64),
-    /// L2 transitions never complete.
-    L2Hang,
-    /// L2 power requests are ignored.
-    L2Fail,
-    /// Commands of an address space never complete.
-    AsHang(u8),
+    /// So many L2 transitions never complete.
+    L2Hang(u32),
+    /// So many L2 power requests are ignored.
+    L2Fail(u32),
+    /// So many commands of an address space never complete.
+    AsHang(u8, u32),
     /// Address space commands take so many nanoseconds.
     AsDelay(u64),
     /// Rising edges are lost.
@@ -104,6 +105,18 @@ pub enum Misbehaviour {
     },
 }
 
+/// The deadline of what hangs.
+pub const NEVER: u64 = u64::MAX;
+
+/// When something completes that takes `ns` and may be one of `hangs` that are still to hang.
+pub fn due(now: u64, ns: u64, hangs: &mut u32) -> u64 {
+    if *hangs > 0 {
+        *hangs -= 1;
+        return NEVER;
+    }
+    now.saturating_add(ns)
+}
+
 /// A decimal number, or a hexadecimal one after `0x`.
 pub fn number(word: Option<&str>) -> Result<u64, InjectError> {
     let word = word.ok_or(InjectError::Missing)?;
@@ -122,6 +135,17 @@ pub fn number32(word: Option<&str>) -> Result<u32, InjectError> {
 /// A number that fits into 8 bits.
 pub fn number8(word: Option<&str>) -> Result<u8, InjectError> {
     u8::try_from(number(word)?).map_err(|_| InjectError::Argument)
+}
+
+/// An optional number of times, at least once.
+pub fn count(words: &mut SplitAsciiWhitespace<'_>) -> Result<u32, InjectError> {
+    match words.next() {
+        None => Ok(1),
+        word => match number32(word)? {
+            0 => Err(InjectError::Argument),
+            n => Ok(n),
+        },
+    }
 }
 
 fn line(word: Option<&str>) -> Result<Line, InjectError> {
@@ -143,18 +167,16 @@ impl Misbehaviour {
         }
         let second = words.next().ok_or(InjectError::Missing)?;
         let parsed = match (first, second) {
-            ("soft-reset", "hang") => Misbehaviour::ResetHang,
+            ("soft-reset", "hang") => Misbehaviour::ResetHang(count(words)?),
             ("soft-reset", "delay") => Misbehaviour::ResetDelay(number(words.next())?),
-            ("flush", "hang") => Misbehaviour::FlushHang,
+            ("flush", "hang") => Misbehaviour::FlushHang(count(words)?),
             ("flush", "delay") => Misbehaviour::FlushDelay(number(words.next())?),
-            ("l2", "hang") => Misbehaviour::L2Hang,
-            ("l2", "fail") => Misbehaviour::L2Fail,
-            ("as", "hang") => Misbehaviour::AsHang(number8(words.next())?),
+            ("l2", "hang") => Misbehaviour::L2Hang(count(words)?),
+            ("l2", "fail") => Misbehaviour::L2Fail(count(words)?),
+            ("as", "hang") => Misbehaviour::AsHang(number8(words.next())?, count(words)?),
             ("as", "delay") => Misbehaviour::AsDelay(number(words.next())?),
-            ("irq", "drop") => Misbehaviour::IrqDrop(line(words.next())?, number32(words.next())?),
-            ("irq", "repeat") => {
-                Misbehaviour::IrqRepeat(line(words.next())?, number32(words.next())?)
-            }
+            ("irq", "drop") => Misbehaviour::IrqDrop(line(words.next())?, count(words)?),
+            ("irq", "repeat") => Misbehaviour::IrqRepeat(line(words.next())?, count(words)?),
             ("fault", "va") => Misbehaviour::FaultVa {
                 as_nr: number8(words.next())?,
                 va: number(words.next())?,

@@ -109,7 +109,7 @@ pub struct Irqs {
 
 impl Irqs {
     /// Nothing pending, everything masked.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             blocks: [
                 IrqBlock::new(Line::Job),
@@ -256,11 +256,5 @@ impl Irqs {
             .filter(|b| b.high && !b.reported)
             .map(|b| b.high_since.saturating_add(STUCK_NS))
             .min()
-    }
-}
-
-impl Default for Irqs {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -139,10 +139,10 @@ impl Mmu {
         self.delay_ns = ns;
     }
 
-    pub(crate) fn inject_hang(&mut self, as_nr: u8) -> bool {
+    pub(crate) fn inject_hangs(&mut self, as_nr: u8, n: u32) -> bool {
         match self.spaces.get_mut(usize::from(as_nr)) {
             Some(space) => {
-                space.hang = true;
+                space.hangs = n;
                 true
             }
             None => false,
@@ -159,11 +159,10 @@ impl Mmu {
         }
     }
 
-    pub(crate) fn clear_injections(&mut self) {
+    pub(crate) fn clear_injections(&mut self, now: u64) {
         self.delay_ns = space::COMMAND_NS;
         for space in &mut self.spaces {
-            space.hang = false;
-            space.injected = None;
+            space.clear_injections(now);
         }
     }
 

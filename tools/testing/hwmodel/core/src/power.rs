@@ -7,6 +7,8 @@ use crate::bits::half;
 use crate::bus::Env;
 use crate::counters::Counter;
 use crate::host::Line;
+use crate::inject::due;
+use crate::inject::NEVER;
 use crate::product::Product;
 use crate::record::Kind;
 use crate::record::Place;
@@ -111,23 +113,15 @@ impl Domain {
     }
 }
 
-/// What an L2 request does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum L2Fault {
-    /// What it should.
-    None,
-    /// The transition never ends.
-    Hang,
-    /// The request is ignored.
-    Ignore,
-}
-
 /// Power states of all blocks.
 pub struct Power {
     shader: Domain,
     tiler: Domain,
     l2: Domain,
-    l2_fault: L2Fault,
+    /// L2 transitions that shall hang.
+    l2_hangs: u32,
+    /// L2 requests that shall be ignored.
+    l2_ignored: u32,
 }
 
 impl Power {
@@ -137,7 +131,8 @@ impl Power {
             shader: Domain::new(product.shader_present),
             tiler: Domain::new(product.tiler_present),
             l2: Domain::new(product.l2_present),
-            l2_fault: L2Fault::None,
+            l2_hangs: 0,
+            l2_ignored: 0,
         }
     }
 
@@ -252,32 +247,31 @@ impl Power {
     }
 
     fn request(&mut self, env: &mut Env<'_>, block: Block, mask: u64, on: bool) {
-        let fault = if block == Block::L2 {
-            self.l2_fault
-        } else {
-            L2Fault::None
-        };
-        let now = env.now;
-        let domain = self.domain_mut(block);
+        let domain = self.domain(block);
         let settled = domain.present & mask & !domain.moving();
         let mask = if on {
             settled & !domain.ready
         } else {
             settled & domain.ready
         };
-        if mask == 0 || fault == L2Fault::Ignore {
+        if mask == 0 {
             return;
         }
+        let due = match block {
+            Block::L2 if self.l2_ignored > 0 => {
+                self.l2_ignored -= 1;
+                return;
+            }
+            Block::L2 => due(env.now, L2_NS, &mut self.l2_hangs),
+            _ => env.now.saturating_add(CORE_NS),
+        };
+        let domain = self.domain_mut(block);
+        domain.due = due;
         if on {
             domain.rising |= mask;
         } else {
             domain.falling |= mask;
         }
-        domain.due = match (fault, block) {
-            (L2Fault::Hang, _) => u64::MAX,
-            (_, Block::L2) => now.saturating_add(L2_NS),
-            _ => now.saturating_add(CORE_NS),
-        };
         env.host.wake();
     }
 
@@ -316,14 +310,19 @@ impl Power {
         }
     }
 
-    pub(crate) fn inject_l2(&mut self, fault: L2Fault) {
-        self.l2_fault = fault;
+    pub(crate) fn inject_l2_hangs(&mut self, n: u32) {
+        self.l2_hangs = n;
+    }
+
+    pub(crate) fn inject_l2_ignored(&mut self, n: u32) {
+        self.l2_ignored = n;
     }
 
     /// A transition that hung goes on from now.
     pub(crate) fn clear_injections(&mut self, now: u64) {
-        self.l2_fault = L2Fault::None;
-        if self.l2.due == u64::MAX {
+        self.l2_hangs = 0;
+        self.l2_ignored = 0;
+        if self.l2.due == NEVER {
             self.l2.due = now.saturating_add(L2_NS);
         }
     }
@@ -332,7 +331,7 @@ impl Power {
     pub(crate) fn deadline(&self) -> Option<u64> {
         [&self.shader, &self.tiler, &self.l2]
             .into_iter()
-            .filter(|d| d.moving() != 0 && d.due != u64::MAX)
+            .filter(|d| d.moving() != 0 && d.due != NEVER)
             .map(|d| d.due)
             .min()
     }

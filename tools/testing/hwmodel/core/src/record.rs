@@ -183,7 +183,7 @@ pub struct Records {
 
 impl Records {
     /// Empty.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             kept: [None; KEPT],
             total: 0,
@@ -220,11 +220,5 @@ impl Records {
             *slot = None;
         }
         self.total = 0;
-    }
-}
-
-impl Default for Records {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -43,7 +43,7 @@ pub struct Soc {
 
 impl Soc {
     /// Everything off; clock and voltage as at the end of a cold boot.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             core: false,
             core_group: false,
@@ -109,11 +109,5 @@ impl Soc {
     /// Whether the GPU makes progress.
     pub(crate) fn is_running(&self) -> bool {
         self.missing().is_none()
-    }
-}
-
-impl Default for Soc {
-    fn default() -> Self {
-        Self::new()
     }
 }

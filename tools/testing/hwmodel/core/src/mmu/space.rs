@@ -8,6 +8,8 @@ use crate::bits::set_half;
 use crate::bus::Env;
 use crate::counters::Counter;
 use crate::host::Line;
+use crate::inject::due;
+use crate::inject::NEVER;
 use crate::record::Kind;
 use crate::record::Place;
 
@@ -19,7 +21,7 @@ use super::MmuError;
 use super::Requester;
 
 /// How long a command takes.
-pub const COMMAND_NS: u64 = 2_000;
+pub const COMMAND_NS: u64 = 5_000;
 
 const TRANSTAB_LO: u32 = 0x00;
 const TRANSTAB_HI: u32 = 0x04;
@@ -78,8 +80,8 @@ pub struct Space {
     pub mode: Mode,
     /// A fault was reported and the slot has not been updated since: requesters that fault stall.
     pub faulted: bool,
-    /// Commands do not complete.
-    pub hang: bool,
+    /// Commands that shall hang.
+    pub hangs: u32,
     /// The next access to this page faults.
     pub injected: Option<u64>,
     /// Cached translations.
@@ -88,7 +90,7 @@ pub struct Space {
 
 impl Space {
     /// As after a reset.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             transtab: 0,
             memattr: 0,
@@ -100,7 +102,7 @@ impl Space {
             region: None,
             mode: Mode::Unmapped,
             faulted: false,
-            hang: false,
+            hangs: 0,
             injected: None,
             tlb: Tlb::new(),
         }
@@ -250,7 +252,7 @@ impl Space {
             }
             Command::FlushPt | Command::FlushMem => env.count(Counter::AsFlush),
         }
-        self.command = Some((command, env.now.saturating_add(delay)));
+        self.command = Some((command, due(env.now, delay, &mut self.hangs)));
         env.host.wake();
     }
 
@@ -279,7 +281,7 @@ impl Space {
     /// Takes the command that has run for its time.
     pub fn take_due(&mut self, now: u64) -> Option<Command> {
         match self.command {
-            Some((command, due)) if now >= due && !self.hang => {
+            Some((command, due)) if now >= due => {
                 self.command = None;
                 Some(command)
             }
@@ -287,10 +289,20 @@ impl Space {
         }
     }
 
+    /// Commands behave well again; one that hung goes on from now.
+    pub fn clear_injections(&mut self, now: u64) {
+        self.hangs = 0;
+        self.injected = None;
+        if let Some((_, due)) = &mut self.command {
+            if *due == NEVER {
+                *due = now;
+            }
+        }
+    }
+
     /// When the command in progress completes.
     pub fn deadline(&self) -> Option<u64> {
-        self.command
-            .and_then(|(_, due)| (!self.hang).then_some(due))
+        self.command.map(|(_, due)| due).filter(|&due| due != NEVER)
     }
 
     /// Takes over the written configuration.
@@ -372,11 +384,5 @@ impl Space {
             access,
             source: who.source,
         })
-    }
-}
-
-impl Default for Space {
-    fn default() -> Self {
-        Self::new()
     }
 }

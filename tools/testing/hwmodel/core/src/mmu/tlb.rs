@@ -55,7 +55,7 @@ pub struct Tlb {
 
 impl Tlb {
     /// Empty.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             entries: [None; ENTRIES],
             next: 0,
@@ -101,11 +101,5 @@ impl Tlb {
             *slot = None;
         }
         self.next = 0;
-    }
-}
-
-impl Default for Tlb {
-    fn default() -> Self {
-        Self::new()
     }
 }

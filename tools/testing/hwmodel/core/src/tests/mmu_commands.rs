@@ -252,6 +252,9 @@ fn a_slot_that_hangs_stays_active_until_a_reset() {
     m.w(GPU_COMMAND, SOFT_RESET);
     m.pass(1_000_000);
     assert_eq!(m.r(slot(2, STATUS)), 0);
+    // Once: the slot is as good as new.
+    m.w64(slot(2, TRANSCFG), 1);
+    m.command(2, UPDATE);
     m.assert_clean();
 }
 
