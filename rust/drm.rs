@@ -15,6 +15,7 @@
 //! | GPU virtual address spaces | [`gpuvm`], [`mm`] |
 //! | locking reservations, fences between drivers | [`exec`], [`resv`], [`syncobj`] |
 //! | what user space may look at | [`fdinfo`], [`debugfs`] |
+//! | who asks, and when | [`task`], [`time`] |
 //!
 //! # Life of a device
 //!
@@ -52,6 +53,8 @@ pub mod resv;
 pub mod syncobj;
 #[path = "drm/task.rs"]
 pub mod task;
+#[path = "drm/time.rs"]
+pub mod time;
 #[path = "drm/uobj.rs"]
 pub mod uobj;
 

@@ -14,7 +14,12 @@
 
 use kernel::{
     error::to_result,
-    prelude::*, //
+    prelude::*,
+    str::CString,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    }, //
 };
 use zerocopy::{
     FromBytes,
@@ -124,4 +129,20 @@ pub fn read_array<T: FromBytes + IntoBytes>(
         at = at.wrapping_add(u64::try_from(stride)?);
     }
     Ok(array)
+}
+
+/// Copies a string from user space.
+///
+/// # Errors
+///
+/// `E2BIG` if it does not end within `max` bytes, its end included; `EFAULT`, `ENOMEM`.
+pub fn read_string(ptr: u64, max: usize) -> Result<CString> {
+    let mut buf = KVVec::from_elem(0u8, max, GFP_KERNEL)?;
+    let ptr = UserPtr::from_addr(usize::try_from(ptr).map_err(|_| EFAULT)?);
+    let string = UserSlice::new(ptr, max)
+        .reader()
+        .strcpy_into_buf(&mut buf)
+        .map_err(|e| if e == EFAULT { e } else { E2BIG })?;
+
+    Ok(CString::try_from(string)?)
 }

@@ -6,10 +6,17 @@
 #include <linux/gfp.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
+#include <linux/preempt.h>
 #include <linux/sched.h>
+#include <linux/sched/clock.h>
 #include <linux/srcu.h>
 #include <linux/string.h>
+#include <linux/time_namespace.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
+#ifdef CONFIG_ARM_ARCH_TIMER
+#include <asm/arch_timer.h>
+#endif
 #include <drm/drm_managed.h>
 #include <drm/drm_vma_manager.h>
 
@@ -244,6 +251,56 @@ struct dma_fence_chain *shim_fence_chain_alloc(void)
 void shim_fence_chain_free(struct dma_fence_chain *chain)
 {
 	dma_fence_chain_free(chain);
+}
+
+void shim_time_monotonic(bool raw, s64 *secs, u32 *nanos)
+{
+	struct timespec64 ts;
+
+	if (raw)
+		ktime_get_raw_ts64(&ts);
+	else
+		ktime_get_ts64(&ts);
+	*secs = ts.tv_sec;
+	*nanos = ts.tv_nsec;
+}
+
+void shim_time_add_namespace(s64 *secs, u32 *nanos)
+{
+	struct timespec64 ts = { .tv_sec = *secs, .tv_nsec = *nanos };
+
+	timens_add_monotonic(&ts);
+	*secs = ts.tv_sec;
+	*nanos = ts.tv_nsec;
+}
+
+u64 shim_time_local_clock(void)
+{
+	return local_clock();
+}
+
+u64 shim_time_arch_timer_rate(void)
+{
+#ifdef CONFIG_ARM_ARCH_TIMER
+	return arch_timer_get_cntfrq();
+#else
+	return 0;
+#endif
+}
+
+unsigned long shim_time_stop_interruptions(void)
+{
+	unsigned long flags;
+
+	preempt_disable();
+	local_irq_save(flags);
+	return flags;
+}
+
+void shim_time_allow_interruptions(unsigned long flags)
+{
+	local_irq_restore(flags);
+	preempt_enable();
 }
 
 bool shim_capable_sys_nice(void)

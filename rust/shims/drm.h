@@ -82,6 +82,14 @@ struct dma_fence *shim_syncobj_fence_get(struct drm_syncobj *syncobj);
 struct dma_fence_chain *shim_fence_chain_alloc(void);
 void shim_fence_chain_free(struct dma_fence_chain *chain);
 
+/* Clocks; @raw takes the one that is not slewed */
+void shim_time_monotonic(bool raw, s64 *secs, u32 *nanos);
+void shim_time_add_namespace(s64 *secs, u32 *nanos);
+u64 shim_time_local_clock(void);
+u64 shim_time_arch_timer_rate(void);
+unsigned long shim_time_stop_interruptions(void);
+void shim_time_allow_interruptions(unsigned long flags);
+
 /* The calling task */
 bool shim_capable_sys_nice(void);
 unsigned long shim_task_size(void);
