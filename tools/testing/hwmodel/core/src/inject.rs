@@ -45,12 +45,12 @@ pub const HELP: &[(&str, &str)] = &[
     ("as hang N", "commands of address space N never complete"),
     ("as delay NS", "address space commands take that long"),
     (
-        "irq drop job|mmu|gpu COUNT",
-        "rising edges of the line are lost",
+        "irq drop LINE [COUNT]",
+        "the next rising edges of the line are lost",
     ),
     (
-        "irq repeat job|mmu|gpu COUNT",
-        "served events are raised once more",
+        "irq repeat LINE [COUNT]",
+        "the next served events are raised once more",
     ),
     (
         "fault va AS VA",

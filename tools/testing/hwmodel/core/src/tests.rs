@@ -3,6 +3,7 @@
 //! Properties of the model, each as a test whose name is the property. Everything goes through the
 //! registers, as a driver would do it, but for memory accesses, which only the processor makes.
 
+mod documentation;
 mod flush_and_reset;
 mod interrupts;
 mod machine;
