@@ -36,13 +36,22 @@ impl fmt::Display for InjectError {
 pub const HELP: &[(&str, &str)] = &[
     ("clear", "behave well again"),
     ("provoke", "a record without any cause"),
-    ("soft-reset hang", "the next resets never complete"),
+    ("soft-reset hang [COUNT]", "the next resets never complete"),
     ("soft-reset delay NS", "resets take that long"),
-    ("flush hang", "cache maintenance never completes"),
+    (
+        "flush hang [COUNT]",
+        "the next cache maintenance commands never complete",
+    ),
     ("flush delay NS", "cache maintenance takes that long"),
-    ("l2 hang", "L2 power transitions never complete"),
-    ("l2 fail", "L2 power requests are ignored"),
-    ("as hang N", "commands of address space N never complete"),
+    (
+        "l2 hang [COUNT]",
+        "the next L2 power transitions never complete",
+    ),
+    ("l2 fail [COUNT]", "the next L2 power requests are ignored"),
+    (
+        "as hang N [COUNT]",
+        "the next commands of address space N never complete",
+    ),
     ("as delay NS", "address space commands take that long"),
     (
         "irq drop LINE [COUNT]",
