@@ -219,7 +219,7 @@ impl Drop for PendingFence {
         if self.committed {
             stats::count_dropped();
             pr_err!(
-                "fence {}:{} was dropped unsignalled\n",
+                "dma_fence {}:{} was dropped unsignalled\n",
                 self.fence.context(),
                 self.fence.seqno()
             );

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! KUnit tests of the crates, as a module: they run when it is loaded.
+
+#[path = "job_fence.rs"]
+mod job_fence;
+#[path = "job_queue.rs"]
+mod job_queue;
+#[path = "job_rig.rs"]
+mod job_rig;
+#[path = "soc_pgtable.rs"]
+mod soc_pgtable;
+
+use kernel::prelude::*;
+
+struct RustKunit;
+
+impl kernel::Module for RustKunit {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+module! {
+    type: RustKunit,
+    name: "rust_kunit",
+    authors: ["mali_csf developers"],
+    description: "KUnit tests of the Rust crates under the drivers",
+    license: "Dual MIT/GPL",
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Page tables: the arithmetic, and real tables on memory.
+
+use kernel::prelude::*;
+
+#[kunit_tests(soc_pgtable)]
+mod tests {
+    use super::*;
+    use kernel::{
+        device::{
+            Bound,
+            Device, //
+        },
+        faux, //
+    };
+    use soc::pgtable::*;
+
+    const PAGE: u64 = 0x1000;
+    const BLOCK: u64 = 0x20_0000;
+
+    fn range(start: u64, size: u64) -> Result<VaRange> {
+        VaRange::new(Va::new(start), size)
+    }
+
+    fn with_table(f: impl FnOnce(&mut PageTable) -> Result) -> Result {
+        let dev = faux::Registration::new(c"rust_kunit", None)?;
+        let config = Config {
+            va_bits: 48,
+            pa_bits: 40,
+            coherent: true,
+        };
+        let dev: &faux::Device<_> = dev.as_ref();
+        let dev: &Device<Bound> = dev.as_ref();
+        let mut table = PageTable::new(dev, config)?;
+        f(&mut table)
+    }
+
+    #[test]
+    fn a_range_is_not_empty_and_does_not_wrap() -> Result {
+        assert!(range(0, 0).is_err());
+        assert!(range(u64::MAX, 1).is_err());
+        assert!(range(u64::MAX - 1, 1).is_ok());
+        let one = range(PAGE, BLOCK)?;
+        assert_eq!(one.end().raw(), PAGE + BLOCK);
+        assert_eq!(one.last().raw(), PAGE + BLOCK - 1);
+        Ok(())
+    }
+
+    #[test]
+    fn tables_are_counted_exactly() -> Result {
+        let count = |start, size| range(start, size).map(|range| tables_for(range, 48));
+
+        // One of each level below the root.
+        assert_eq!(count(0, PAGE)?, 3);
+        assert_eq!(count(0, BLOCK)?, 3);
+        assert_eq!(count(0, BLOCK + 1)?, 4);
+        // Two pages around a boundary of the last level, of the middle one, of the first.
+        assert_eq!(count(BLOCK - PAGE, 2 * PAGE)?, 4);
+        assert_eq!(count((1 << 30) - PAGE, 2 * PAGE)?, 5);
+        assert_eq!(count((1 << 39) - PAGE, 2 * PAGE)?, 6);
+        assert_eq!(count(0, 1 << 30)?, 512 + 1 + 1);
+        // Three levels.
+        assert_eq!(tables_for(range(0, PAGE)?, 39), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn chunks_are_as_large_as_alignment_allows() -> Result {
+        let c = |va, pa, left| chunk(Va::new(va), pa, left);
+
+        assert!(c(0, 0, BLOCK * 3) == (PageSize::Size2M, 3));
+        assert!(c(0, 0, BLOCK + PAGE) == (PageSize::Size2M, 1));
+        assert!(c(BLOCK, 0, PAGE) == (PageSize::Size4K, 1));
+        assert!(c(BLOCK - PAGE, BLOCK * 5 - PAGE, BLOCK * 2) == (PageSize::Size4K, 1));
+        assert!(c(0, PAGE, BLOCK * 2) == (PageSize::Size4K, 1024));
+        assert!(c(1, 0, PAGE).1 == 0);
+        assert!(c(0, 0, PAGE - 1).1 == 0);
+        Ok(())
+    }
+
+    #[test]
+    fn mapping_takes_tables_from_the_reserve_only() -> Result {
+        with_table(|table| {
+            let one = range(0x1234_5000, PAGE)?;
+            let mut none = Tables::new(0)?;
+            assert!(table.update(&mut none).map(one, 0x8000_0000, Prot::READ) == Err(ENOMEM));
+
+            let mut tables = Tables::for_range(one, 48)?;
+            assert_eq!(tables.left(), 3);
+            table.update(&mut tables).map(one, 0x8000_0000, Prot::READ)?;
+            assert_eq!(tables.left(), 0);
+            assert!(table.lookup(Va::new(0x1234_5678)) == Some(0x8000_0678));
+            assert!(table.lookup(Va::new(0x1234_6000)).is_none());
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn blocks_are_used_and_need_fewer_tables() -> Result {
+        with_table(|table| {
+            let big = range(BLOCK, 3 * BLOCK + PAGE)?;
+            let mut tables = Tables::for_range(big, 48)?;
+            let before = tables.left();
+
+            table.update(&mut tables).map(big, 8 * BLOCK, Prot::READ | Prot::WRITE)?;
+            assert_eq!(before - tables.left(), 3);
+            // A block ends the walk at level 2, a page at level 3.
+            assert!(table.walk(Va::new(BLOCK))?[3] == 0);
+            assert!(table.walk(Va::new(4 * BLOCK))?[3] != 0);
+            assert!(table.lookup(Va::new(2 * BLOCK + 5)) == Some(9 * BLOCK + 5));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_second_mapping_is_refused_and_leaves_the_first() -> Result {
+        with_table(|table| {
+            let first = range(2 * PAGE, PAGE)?;
+            let second = range(0, 4 * PAGE)?;
+            let mut tables = Tables::new(8)?;
+            let mut update = table.update(&mut tables);
+
+            update.map(first, 0x10_0000, Prot::READ)?;
+            assert!(update.map(second, 0x20_0000, Prot::READ) == Err(EEXIST));
+            assert!(update.lookup(Va::new(0)).is_none());
+            assert!(update.lookup(Va::new(2 * PAGE)) == Some(0x10_0000));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_part_of_a_block_is_not_unmapped() -> Result {
+        with_table(|table| {
+            let block = range(BLOCK, BLOCK)?;
+            let mut tables = Tables::new(8)?;
+            let mut update = table.update(&mut tables);
+
+            update.map(block, 8 * BLOCK, Prot::READ)?;
+            assert_eq!(update.unmap_pages(Va::new(BLOCK), PageSize::Size4K, 1), 0);
+            assert!(update.unmap(range(BLOCK + PAGE, BLOCK)?) == Err(EINVAL));
+            assert!(update.lookup(Va::new(BLOCK + PAGE)).is_some());
+            update.unmap(range(0, 4 * BLOCK)?)?;
+            assert!(update.lookup(Va::new(BLOCK)).is_none());
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn unmapping_reports_how_far_it_came() -> Result {
+        with_table(|table| {
+            let pages = range(0, 3 * PAGE)?;
+            let mut tables = Tables::new(8)?;
+            let mut update = table.update(&mut tables);
+
+            update.map(pages, 0x10_0000, Prot::READ)?;
+            assert_eq!(update.unmap_pages(Va::new(0), PageSize::Size4K, 5), 3 * PAGE);
+            assert_eq!(update.unmap_pages(Va::new(0), PageSize::Size4K, 1), 0);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn bad_arguments_are_refused() -> Result {
+        with_table(|table| {
+            let mut tables = Tables::new(8)?;
+            let mut update = table.update(&mut tables);
+            let page = PageSize::Size4K;
+
+            assert!(update.map_pages(Va::new(1), 0, page, 1, Prot::READ).1 == Err(EINVAL));
+            assert!(update.map_pages(Va::new(0), 1, page, 1, Prot::READ).1 == Err(EINVAL));
+            assert!(update.map_pages(Va::new(0), 0, page, 1, Prot::NOEXEC).1 == Err(EINVAL));
+            assert!(update.map_pages(Va::new(1 << 48), 0, page, 1, Prot::READ).1 == Err(ERANGE));
+            assert!(update.map_pages(Va::new(0), 1 << 40, page, 1, Prot::READ).1 == Err(ERANGE));
+            assert!(update.map_pages(Va::new((1 << 48) - PAGE), 0, page, 2, Prot::READ).1 == Err(ERANGE));
+            assert!(update.map_pages(Va::new(0), 0, page, usize::MAX, Prot::READ).1 == Err(ERANGE));
+            Ok(())
+        })
+    }
+}
