@@ -197,7 +197,10 @@ mod dropped {
         assert!(seen.status() == Some(Err(ECANCELED)));
         let after = stats::fences();
         assert_eq!(after.dropped, before.dropped + 1);
-        assert_eq!(after.created - before.created, after.signalled - before.signalled);
+        assert_eq!(
+            after.created - before.created,
+            after.signalled - before.signalled
+        );
         Ok(())
     }
 }

@@ -66,9 +66,10 @@ pub(crate) fn array(first: &Fence, second: &Fence) -> Result<ARef<Fence>> {
 /// A chain of two points.
 pub(crate) fn chain(first: &Fence, second: &Fence) -> Result<ARef<Fence>> {
     // SAFETY: A null pointer and a valid fence, and the result is a reference of our own, or null.
-    let point =
-        unsafe { Fence::from_raw_owned(test_fence_chain(core::ptr::null_mut(), first.as_raw(), 1)) }
-            .ok_or(ENOMEM)?;
+    let point = unsafe {
+        Fence::from_raw_owned(test_fence_chain(core::ptr::null_mut(), first.as_raw(), 1))
+    }
+    .ok_or(ENOMEM)?;
     // SAFETY: Both are valid fences, and the result is a reference of our own, or null.
     unsafe { Fence::from_raw_owned(test_fence_chain(point.as_raw(), second.as_raw(), 2)) }
         .ok_or(ENOMEM)

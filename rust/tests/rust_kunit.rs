@@ -8,6 +8,8 @@ mod job_fence;
 mod job_queue;
 #[path = "job_rig.rs"]
 mod job_rig;
+#[path = "job_stress.rs"]
+mod job_stress;
 #[path = "soc_pgtable.rs"]
 mod soc_pgtable;
 

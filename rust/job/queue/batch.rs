@@ -176,8 +176,7 @@ impl<B: Backend> Batch<B> {
         ctx: &mut MayBlock,
         publish: impl FnOnce(&Signalling<'_>, &[ARef<Fence>]) -> R,
     ) -> R {
-        // What is left of the batch, with the references to the queues, is dropped after the section.
-        ctx.signalling(|sig| {
+        let result = ctx.signalling(|sig| {
             self.enter_queues();
 
             let mut previous: Option<&Arc<Inner<B>>> = None;
@@ -189,7 +188,14 @@ impl<B: Backend> Batch<B> {
             }
 
             publish(sig, &self.fences)
-        })
+        });
+        // What may sleep comes after the section: this, and dropping the references to the queues.
+        if B::DEFER_DROP {
+            for entry in &self.jobs {
+                entry.queue.reap();
+            }
+        }
+        result
     }
 
     fn enter_queues(&mut self) {
