@@ -152,7 +152,7 @@ enum drm_panthor_sync_op_flags {
 	DRM_PANTHOR_SYNC_OP_HANDLE_TYPE_MASK = 0xff,
 	/** @DRM_PANTHOR_SYNC_OP_HANDLE_TYPE_SYNCOBJ: A binary syncobj. */
 	DRM_PANTHOR_SYNC_OP_HANDLE_TYPE_SYNCOBJ = 0,
-	/** @DRM_PANTHOR_SYNC_OP_HANDLE_TYPE_TIMELINE_SYNCOBJ: A point of a timeline syncobj. */
+	/** @DRM_PANTHOR_SYNC_OP_HANDLE_TYPE_TIMELINE_SYNCOBJ: Point of a timeline syncobj. */
 	DRM_PANTHOR_SYNC_OP_HANDLE_TYPE_TIMELINE_SYNCOBJ = 1,
 	/** @DRM_PANTHOR_SYNC_OP_WAIT: Start no earlier than the fence that is there. */
 	DRM_PANTHOR_SYNC_OP_WAIT = 0,
@@ -173,7 +173,7 @@ struct drm_panthor_sync_op {
 	__u32 flags;
 	/** @handle: Syncobj; an unknown one is refused (``EINVAL`` or ``ENOENT``). */
 	__u32 handle;
-	/** @timeline_value: Point of a timeline; zero for a binary syncobj, ``EINVAL`` otherwise. */
+	/** @timeline_value: Point of a timeline; zero for a binary syncobj (``EINVAL``). */
 	__u64 timeline_value;
 };
 
@@ -265,7 +265,7 @@ struct drm_panthor_gpu_info {
 	__u32 coherency_features;
 	/** @texture_features: Texture formats, one bit each. */
 	__u32 texture_features[4];
-	/** @as_present: Hardware address spaces, one bit each; the first belongs to the firmware. */
+	/** @as_present: Hardware address spaces, one bit each; the first is the firmware's. */
 	__u32 as_present;
 	/**
 	 * @selected_coherency: What is in use here, one of &enum drm_panthor_gpu_coherency
@@ -319,7 +319,7 @@ enum drm_panthor_timestamp_info_flags {
 	DRM_PANTHOR_TIMESTAMP_GPU = 0x1,
 	/** @DRM_PANTHOR_TIMESTAMP_CPU_NONE: No CPU clock. */
 	DRM_PANTHOR_TIMESTAMP_CPU_NONE = 0x0,
-	/** @DRM_PANTHOR_TIMESTAMP_CPU_MONOTONIC: CLOCK_MONOTONIC, of the caller's time namespace. */
+	/** @DRM_PANTHOR_TIMESTAMP_CPU_MONOTONIC: CLOCK_MONOTONIC of the caller's time namespace. */
 	DRM_PANTHOR_TIMESTAMP_CPU_MONOTONIC = 0x2,
 	/** @DRM_PANTHOR_TIMESTAMP_CPU_MONOTONIC_RAW: CLOCK_MONOTONIC_RAW, the same. */
 	DRM_PANTHOR_TIMESTAMP_CPU_MONOTONIC_RAW = 0x4,
@@ -452,7 +452,7 @@ enum drm_panthor_vm_bind_op_flags {
 	DRM_PANTHOR_VM_BIND_OP_TYPE_MAP = 0,
 	/** @DRM_PANTHOR_VM_BIND_OP_TYPE_UNMAP: Unmap whatever is mapped in the range. */
 	DRM_PANTHOR_VM_BIND_OP_TYPE_UNMAP = 0x10000000,
-	/** @DRM_PANTHOR_VM_BIND_OP_TYPE_SYNC_ONLY: Only wait and signal; asynchronous calls only. */
+	/** @DRM_PANTHOR_VM_BIND_OP_TYPE_SYNC_ONLY: Only wait and signal, asynchronously. */
 	DRM_PANTHOR_VM_BIND_OP_TYPE_SYNC_ONLY = 0x20000000,
 };
 
@@ -631,7 +631,7 @@ struct drm_panthor_group_create {
 	__u8 priority;
 	/** @pad: Zero. */
 	__u32 pad;
-	/** @compute_core_mask: Cores for compute work, a part of &drm_panthor_gpu_info.shader_present. */
+	/** @compute_core_mask: Cores for compute work, of &drm_panthor_gpu_info.shader_present. */
 	__u64 compute_core_mask;
 	/** @fragment_core_mask: Cores for fragment work, the same. */
 	__u64 fragment_core_mask;

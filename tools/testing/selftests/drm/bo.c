@@ -333,8 +333,8 @@ FIXTURE_TEARDOWN(flush_id)
 	gpu_close(&self->gpu);
 }
 
-static volatile const uint32_t *map_flush_id(const struct gpu *gpu, size_t size, int prot, int flags,
-					     uint64_t offset)
+static volatile const uint32_t *map_flush_id(const struct gpu *gpu, size_t size, int prot,
+					     int flags, uint64_t offset)
 {
 	return mmap(NULL, size, prot, flags, gpu->fd, offset);
 }

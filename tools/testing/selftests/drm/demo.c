@@ -6,121 +6,18 @@
  * does not have is reported and skipped.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cs.h"
 #include "gpu.h"
 #include "hwmodel.h"
+#include "report.h"
 #include "rig.h"
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
 #define QUEUES	4
-
-static unsigned int passed, failed;
-static struct hwmodel_counters before;
-static bool colours;
-
-static const char *paint(const char *colour)
-{
-	return colours ? colour : "";
-}
-
-#define GREEN	paint("\033[32m")
-#define RED	paint("\033[31m")
-#define BOLD	paint("\033[1m")
-#define DIM	paint("\033[2m")
-#define PLAIN	paint("\033[0m")
-
-__attribute__((format(printf, 1, 2)))
-static void say(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	printf("    ");
-	vprintf(format, args);
-	printf("\n");
-	va_end(args);
-}
-
-/* One thing that has to be so. */
-__attribute__((format(printf, 2, 3)))
-static bool check(bool good, const char *format, ...)
-{
-	va_list args;
-
-	if (good)
-		passed++;
-	else
-		failed++;
-	va_start(args, format);
-	printf("    %s%s%s ", good ? GREEN : RED, good ? "  ok  " : "FAILED", PLAIN);
-	vprintf(format, args);
-	printf("\n");
-	va_end(args);
-	return good;
-}
-
-/* A call that has to work; says why it didn't. */
-static bool works(int ret, const char *what)
-{
-	if (ret)
-		return check(false, "%s: %s", what, strerror(-ret));
-	return check(true, "%s", what);
-}
-
-static void begin_step(const char *title)
-{
-	printf("\n%s%s%s\n", BOLD, title, PLAIN);
-	before.count = 0;
-	hwmodel_read(&before);
-}
-
-static const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
-/* What the step cost, as the difference of the model's counters. */
-static void end_step(void)
-{
-	struct hwmodel_counters after;
-	uint64_t reads, writes, global, csg, job, mmu, gpu, lock, flush, update, unlock, instr;
-
-	if (hwmodel_read(&after)) {
-		say("%scost: nobody counts here (no hardware model)%s", DIM, PLAIN);
-		return;
-	}
-#define DELTA(name) (hwmodel_get(&after, name) - hwmodel_get(&before, name))
-	reads = DELTA("mmio_read");
-	writes = DELTA("mmio_write");
-	global = DELTA("doorbell_global");
-	csg = DELTA("doorbell_csg");
-	job = DELTA("irq_job");
-	mmu = DELTA("irq_mmu");
-	gpu = DELTA("irq_gpu");
-	lock = DELTA("as_lock");
-	flush = DELTA("as_flush");
-	update = DELTA("as_update");
-	unlock = DELTA("as_unlock");
-	instr = DELTA("cs_instr");
-#undef DELTA
-#define N(n) (unsigned long long)(n), plural(n)
-	say("%scost: %llu register read%s, %llu write%s; %llu doorbell%s (%llu global); "
-	    "%llu interrupt%s (job %llu, mmu %llu, gpu %llu)%s",
-	    DIM, N(reads), N(writes), N(global + csg), (unsigned long long)global,
-	    N(job + mmu + gpu), (unsigned long long)job, (unsigned long long)mmu,
-	    (unsigned long long)gpu, PLAIN);
-	say("%s      %llu TLB operation%s (lock %llu, flush %llu, unlock %llu, update %llu); "
-	    "%llu stream instruction%s%s",
-	    DIM, N(lock + flush + unlock + update), (unsigned long long)lock,
-	    (unsigned long long)flush, (unsigned long long)unlock, (unsigned long long)update,
-	    N(instr), PLAIN);
-#undef N
-}
 
 static const char *product(uint32_t id)
 {
@@ -132,7 +29,7 @@ static const char *product(uint32_t id)
 		{ 10, 7, "Mali-G610" },
 	};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (DRM_PANTHOR_ARCH_MAJOR(id) == names[i].arch &&
 		    DRM_PANTHOR_PRODUCT_MAJOR(id) == names[i].product)
 			return names[i].name;
@@ -152,8 +49,8 @@ static bool show_device(const struct gpu *gpu, struct drm_panthor_csif_info *csi
 	    gpu->major, gpu->minor);
 	if (!works(gpu_info(gpu, &info), "the driver describes the GPU"))
 		return false;
-	say("GPU        %s, id 0x%08x: architecture %u.%u.%u, r%up%u status %u", product(info.gpu_id),
-	    info.gpu_id, DRM_PANTHOR_ARCH_MAJOR(info.gpu_id), DRM_PANTHOR_ARCH_MINOR(info.gpu_id),
+	say("GPU        %s, id 0x%08x: architecture %u.%u.%u, r%up%u status %u",
+	    product(info.gpu_id), info.gpu_id, DRM_PANTHOR_ARCH_MAJOR(info.gpu_id), DRM_PANTHOR_ARCH_MINOR(info.gpu_id),
 	    DRM_PANTHOR_ARCH_REV(info.gpu_id), DRM_PANTHOR_VERSION_MAJOR(info.gpu_id),
 	    DRM_PANTHOR_VERSION_MINOR(info.gpu_id), DRM_PANTHOR_VERSION_STATUS(info.gpu_id));
 	say("cores      %d shader cores (mask 0x%llx), %d tiler, %d L2",
@@ -174,10 +71,10 @@ static bool show_device(const struct gpu *gpu, struct drm_panthor_csif_info *csi
 	if (ret == -EINVAL || ret == -EOPNOTSUPP) {
 		say("firmware   not offered by this driver (%s)", strerror(-ret));
 	} else if (works(ret, "the driver describes the firmware's interface")) {
-		say("firmware   %u group slots of %u queues, %u registers (%u of them the kernel's), "
-		    "%u scoreboard entries", csif->csg_slot_count, csif->cs_slot_count,
-		    csif->cs_reg_count, csif->unpreserved_cs_reg_count,
-		    csif->scoreboard_slot_count);
+		say("firmware   %u group slots of %u queues, which have %u registers (%u the kernel's)",
+		    csif->csg_slot_count, csif->cs_slot_count, csif->cs_reg_count,
+		    csif->unpreserved_cs_reg_count);
+		say("           and %u scoreboard entries each", csif->scoreboard_slot_count);
 		check(csif->csg_slot_count > 0 && csif->cs_slot_count >= QUEUES,
 		      "the firmware is up and has slots");
 	}
@@ -216,11 +113,11 @@ static bool has_everything(const struct gpu *gpu)
 	};
 	bool all = true;
 
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		if (has_ioctl(gpu, calls[i].request))
 			continue;
 		if (all)
-			printf("\n%sWhat is missing%s\n", BOLD, PLAIN);
+			title("What is missing");
 		all = false;
 		say("%-32s not offered by this driver", calls[i].what);
 	}
@@ -246,8 +143,8 @@ static bool set_up(const struct gpu *gpu, struct rig *rig)
 	end_step();
 
 	begin_step("Two buffers in it");
-	say("streams at 0x%llx, results at 0x%llx (not cached by the GPU), %u KiB each", RIG_CODE_VA,
-	    RIG_DATA_VA, RIG_BYTES >> 10);
+	say("streams at 0x%llx, results at 0x%llx (not cached by the GPU), %u KiB each",
+	    RIG_CODE_VA, RIG_DATA_VA, RIG_BYTES >> 10);
 	if (!works(bo_bound(gpu, rig->vm, RIG_BYTES, RIG_CODE_VA, 0, &rig->code),
 		   "one for streams: created, mapped on the CPU, bound on the GPU") ||
 	    !works(bo_bound(gpu, rig->vm, RIG_BYTES, RIG_DATA_VA,
@@ -284,7 +181,8 @@ static bool run(struct rig *rig, uint32_t queue, const struct cs *cs)
 
 static void equals32(const char *what, uint32_t value, uint32_t expected)
 {
-	check(value == expected, "%s = %u%s", what, value, value == expected ? "" : ", which is wrong");
+	check(value == expected, "%s = %u%s", what, value,
+	      value == expected ? "" : ", which is wrong");
 }
 
 static void arithmetic(struct rig *rig)
@@ -336,7 +234,7 @@ static void loops(struct rig *rig)
 	end_step();
 }
 
-static void calls(struct rig *rig)
+static void nested_calls(struct rig *rig)
 {
 	struct cs cs = rig_stream(rig, 2), twice = rig_stream(rig, 3), add = rig_stream(rig, 4);
 
@@ -396,7 +294,7 @@ static void copy(struct rig *rig)
 	end_step();
 }
 
-static void token(struct rig *rig)
+static void token_ring(struct rig *rig)
 {
 	struct drm_panthor_sync_op signal[QUEUES];
 	struct drm_panthor_queue_submit jobs[QUEUES];
@@ -438,8 +336,8 @@ static void token(struct rig *rig)
 			.syncs = DRM_PANTHOR_OBJ_ARRAY(1, &signal[queue]),
 		};
 	}
-	say("submitted: one job for each queue, in one call; each waits for its turn five times, "
-	    "at 0x%llx", (unsigned long long)object);
+	say("submitted: one job for each queue, in one call");
+	say("each waits for its turn five times, at 0x%llx", (unsigned long long)object);
 	ret = group_submit(&rig->gpu, rig->group, jobs, QUEUES);
 	if (works(ret, "accepted")) {
 		for (uint32_t queue = 0; queue < QUEUES; queue++)
@@ -455,7 +353,7 @@ static void token(struct rig *rig)
 	end_step();
 }
 
-static void timeline(struct rig *rig)
+static void timeline_order(struct rig *rig)
 {
 	struct drm_panthor_sync_op ops[3][2];
 	struct drm_panthor_queue_submit jobs[4] = { 0 };
@@ -485,11 +383,11 @@ static void timeline(struct rig *rig)
 			.syncs = DRM_PANTHOR_OBJ_ARRAY(i ? 2 : 1, ops[i]),
 		};
 	}
-	say("submitted: three jobs in one call; the second waits for point 1, the third for point 2");
+	say("submitted: three jobs in one call; each waits for the point of the one before");
 	if (works(group_submit(&rig->gpu, rig->group, jobs, 3), "accepted") &&
 	    works(sync_wait(&rig->gpu, line, 3, PATIENCE), "point 3 signalled")) {
-		check(!sync_query(&rig->gpu, line, &point) && point == 3, "the timeline stands at %llu",
-		      (unsigned long long)point);
+		check(!sync_query(&rig->gpu, line, &point) && point == 3,
+		      "the timeline stands at %llu", (unsigned long long)point);
 		check(cell[1] == 10 && cell[2] == 20 && cell[3] == 30,
 		      "each job saw what the one before had stored: %u, %u, %u", cell[1], cell[2],
 		      cell[3]);
@@ -550,7 +448,8 @@ static void crowd(struct rig *rig, uint32_t slots)
 		cs_put32(&cs, rig->data.va + 0x8000 + 4 * i, 100 + i);
 		if (group_create(&rig->gpu, rig->vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM, &group[i]) ||
 		    sync_create(&rig->gpu, false, &done[i]) ||
-		    group_run(&rig->gpu, group[i], 0, rig_stream_va(rig, &cs), cs_bytes(&cs), done[i])) {
+		    group_run(&rig->gpu, group[i], 0, rig_stream_va(rig, &cs), cs_bytes(&cs),
+			      done[i])) {
 			check(false, "group %u of %u could not be set up", i + 1, count);
 			return;
 		}
@@ -565,7 +464,7 @@ static void crowd(struct rig *rig, uint32_t slots)
 	end_step();
 }
 
-static void fault(struct rig *rig)
+static void fault_next_door(struct rig *rig)
 {
 	struct rig guilty;
 	struct cs cs;
@@ -639,22 +538,21 @@ static void tour(void)
 	    set_up(&gpu, &rig)) {
 		arithmetic(&rig);
 		loops(&rig);
-		calls(&rig);
+		nested_calls(&rig);
 		copy(&rig);
-		token(&rig);
-		timeline(&rig);
+		token_ring(&rig);
+		timeline_order(&rig);
 		remap(&rig);
 		crowd(&rig, csif.csg_slot_count);
-		fault(&rig);
+		fault_next_door(&rig);
 		tear_down(&rig);
 	}
 	gpu_close(&gpu);
 
 	records = hwmodel_records();
 	if (records >= 0) {
-		printf("\n%sThe hardware model%s\n", BOLD, PLAIN);
-		check(records == 0, "has %ld objection%s to how the driver treated it", records,
-		      plural(records));
+		title("The hardware model");
+		check(records == 0, "objections to how the driver treated it: %ld", records);
 	}
 }
 
@@ -662,18 +560,17 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		printf("usage: %s\n\n"
-		       "Shows what the GPU is, submits command streams to it, checks what they did and\n"
-		       "tells what each step cost. Needs read and write access to the render node, and\n"
-		       "debugfs for the costs. Exit status 0 if every check passed.\n", argv[0]);
+		       "Shows what the GPU is, submits command streams to it, checks what they did\n"
+		       "and tells what each step cost. Needs read and write access to the render\n"
+		       "node, and debugfs for the costs. Exit status 0 if every check passed.\n",
+		       argv[0]);
 		return 0;
 	}
 	if (argc != 1) {
 		fprintf(stderr, "%s: takes no arguments (see --help)\n", argv[0]);
 		return 2;
 	}
-	colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	setvbuf(stdout, NULL, _IOLBF, 0);
+	report_open();
 	tour();
-	printf("\ndemo: %u checks passed, %u failed\n", passed, failed);
-	return failed ? 1 : 0;
+	return report_close("demo");
 }

@@ -175,7 +175,7 @@ TEST_F(fault, an_endless_recursion_is_fatal)
 	expect_fatal(_metadata, rig);
 }
 
-/* A sync object in error state, met by a wait that minds: a fault that ends at the job's barrier. */
+/* A sync object in error state, met by a wait that minds: a fault up to the job's barrier. */
 TEST_F(fault, an_inherited_error_ends_the_job_and_not_the_group)
 {
 	struct rig *rig = &self->guilty;
@@ -309,7 +309,8 @@ TEST_F(fault, a_new_group_works_in_the_vm_that_faulted)
 	ASSERT_EQ(0, rig_submit(rig, 0, &self->cs));
 	expect_fatal(_metadata, rig);
 	ASSERT_EQ(0, group_destroy(&rig->gpu, rig->group));
-	ASSERT_EQ(0, group_create(&rig->gpu, rig->vm, 2, PANTHOR_GROUP_PRIORITY_MEDIUM, &rig->group));
+	ASSERT_EQ(0, group_create(&rig->gpu, rig->vm, 2, PANTHOR_GROUP_PRIORITY_MEDIUM,
+				  &rig->group));
 	self->cs = rig_stream(rig, 1);
 	cs_put32(&self->cs, rig->data.va, 606);
 	EXPECT_EQ(1, rig_run(rig, 0, &self->cs));

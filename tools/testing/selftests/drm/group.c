@@ -106,7 +106,8 @@ TEST_F(group, a_file_has_128_groups_and_not_one_more)
 	EXPECT_EQ(-EBUSY, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_LOW,
 				       &handle[MAX_GROUPS]));
 	EXPECT_EQ(0, group_destroy(&self->gpu, handle[64]));
-	EXPECT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_LOW, &handle[64]));
+	EXPECT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_LOW,
+				  &handle[64]));
 }
 
 TEST_F(group, it_outlives_the_name_of_its_vm)
@@ -232,7 +233,8 @@ TEST_F(group, a_realtime_group_does_not_wait_for_busy_ones)
 	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
 	for (uint32_t i = 0; i < count; i++) {
 		cs = cs_at((char *)rig.code.map + i * 1024, 1024);
-		ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_LOW, &group[i]));
+		ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_LOW,
+					  &group[i]));
 		ASSERT_EQ(0, sync_create(&rig.gpu, false, &sync[i]));
 		cs_spin_while_zero(&cs, rig.data.va);
 		ASSERT_EQ(0, group_run(&rig.gpu, group[i], 0, rig_stream_va(&rig, &cs),

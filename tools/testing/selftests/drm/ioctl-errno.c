@@ -13,6 +13,11 @@
 #define CALL(request, ...)						\
 	gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_##request, &(__VA_ARGS__))
 
+/* Names of new objects. */
+struct next {
+	uint32_t vm, bo, group, sync;
+};
+
 FIXTURE(ioctl)
 {
 	struct gpu gpu;
@@ -21,29 +26,10 @@ FIXTURE(ioctl)
 	uint32_t sync;
 	struct bo bo;
 	struct drm_panthor_queue_create queue;
+	struct next before;
 };
-
-FIXTURE_SETUP(ioctl)
-{
-	ASSERT_EQ(0, gpu_open(&self->gpu));
-	ASSERT_EQ(0, vm_create(&self->gpu, 0, &self->vm));
-	ASSERT_EQ(0, bo_create(&self->gpu, PAGE, 0, 0, &self->bo));
-	ASSERT_EQ(0, sync_create(&self->gpu, false, &self->sync));
-	ASSERT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM,
-				  &self->group));
-	self->queue = (struct drm_panthor_queue_create){ .ringbuf_size = PAGE };
-}
-
-FIXTURE_TEARDOWN(ioctl)
-{
-	gpu_close(&self->gpu);
-}
 
 /* What the next new object of each kind would be called. */
-struct next {
-	uint32_t vm, bo, group, sync;
-};
-
 static struct next next_handles(struct __test_metadata *_metadata, const struct gpu *gpu,
 				uint32_t group_vm)
 {
@@ -62,17 +48,28 @@ static struct next next_handles(struct __test_metadata *_metadata, const struct 
 	return next;
 }
 
-/* Around a series of bad calls. */
-#define TRACELESS(...) do {							\
-	struct next before = next_handles(_metadata, &self->gpu, self->vm);	\
-	struct next after;							\
-	__VA_ARGS__								\
-	after = next_handles(_metadata, &self->gpu, self->vm);			\
-	EXPECT_EQ(before.vm, after.vm);						\
-	EXPECT_EQ(before.bo, after.bo);						\
-	EXPECT_EQ(before.group, after.group);					\
-	EXPECT_EQ(before.sync, after.sync);					\
-} while (0)
+FIXTURE_SETUP(ioctl)
+{
+	ASSERT_EQ(0, gpu_open(&self->gpu));
+	ASSERT_EQ(0, vm_create(&self->gpu, 0, &self->vm));
+	ASSERT_EQ(0, bo_create(&self->gpu, PAGE, 0, 0, &self->bo));
+	ASSERT_EQ(0, sync_create(&self->gpu, false, &self->sync));
+	ASSERT_EQ(0, group_create(&self->gpu, self->vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM,
+				  &self->group));
+	self->queue = (struct drm_panthor_queue_create){ .ringbuf_size = PAGE };
+	self->before = next_handles(_metadata, &self->gpu, self->vm);
+}
+
+FIXTURE_TEARDOWN(ioctl)
+{
+	struct next after = next_handles(_metadata, &self->gpu, self->vm);
+
+	EXPECT_EQ(self->before.vm, after.vm);
+	EXPECT_EQ(self->before.bo, after.bo);
+	EXPECT_EQ(self->before.group, after.group);
+	EXPECT_EQ(self->before.sync, after.sync);
+	gpu_close(&self->gpu);
+}
 
 TEST_F(ioctl, a_number_that_does_not_exist_is_refused)
 {
@@ -101,10 +98,8 @@ TEST_F(ioctl, a_bad_address_is_efault_for_every_call)
 		DRM_IOCTL_PANTHOR_GROUP_GET_STATE,
 	};
 
-	TRACELESS(
-		for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
-			EXPECT_EQ(-EFAULT, gpu_ioctl(self->gpu.fd, requests[i], (void *)64));
-	);
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		EXPECT_EQ(-EFAULT, gpu_ioctl(self->gpu.fd, requests[i], (void *)64));
 }
 
 /* Rule A9: creation calls can grow, whichever of the two sides is the older one. */
@@ -125,55 +120,50 @@ TEST_F(ioctl, a_structure_may_be_shorter_or_longer_than_the_kernels)
 						      uint64_t), &shorter));
 	EXPECT_NE(0, shorter.id);
 	EXPECT_EQ(UINT64_MAX, shorter.user_va_range);
+	EXPECT_EQ(0, vm_destroy(&self->gpu, longer.known.id));
+	EXPECT_EQ(0, vm_destroy(&self->gpu, shorter.id));
 }
 
 /* Rules A1, A3: no flags, and what does not leave room for the kernel is refused at once. */
 TEST_F(ioctl, vm_create_refuses_flags_and_a_range_without_room_for_the_kernel)
 {
+	struct drm_panthor_vm_create args = { .flags = 1 };
 	struct drm_panthor_gpu_info info;
 	uint64_t full;
 
 	ASSERT_EQ(0, gpu_info(&self->gpu, &info));
 	full = 1ull << DRM_PANTHOR_MMU_VA_BITS(info.mmu_features);
-	TRACELESS(
-		struct drm_panthor_vm_create args = { .flags = 1 };
-
-		EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
-		args = (struct drm_panthor_vm_create){ .flags = 0x80000000u };
-		EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
-		args = (struct drm_panthor_vm_create){ .user_va_range = full };
-		EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
-		args = (struct drm_panthor_vm_create){ .user_va_range = full - (256ull << 20) + 1 };
-		EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
-		args = (struct drm_panthor_vm_create){ .user_va_range = UINT64_MAX };
-		EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
-	);
+	EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
+	args = (struct drm_panthor_vm_create){ .flags = 0x80000000u };
+	EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
+	args = (struct drm_panthor_vm_create){ .user_va_range = full };
+	EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
+	args = (struct drm_panthor_vm_create){ .user_va_range = full - (256ull << 20) + 1 };
+	EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
+	args = (struct drm_panthor_vm_create){ .user_va_range = UINT64_MAX };
+	EXPECT_EQ(-EINVAL, CALL(VM_CREATE, args));
 }
 
 TEST_F(ioctl, vm_destroy_refuses_padding_and_what_is_no_vm)
 {
-	TRACELESS(
-		struct drm_panthor_vm_destroy args = { .id = self->vm, .pad = 1 };
+	struct drm_panthor_vm_destroy args = { .id = self->vm, .pad = 1 };
 
-		EXPECT_EQ(-EINVAL, CALL(VM_DESTROY, args));
-		args = (struct drm_panthor_vm_destroy){ .id = 0 };
-		EXPECT_EQ(-EINVAL, CALL(VM_DESTROY, args));
-		args = (struct drm_panthor_vm_destroy){ .id = UNKNOWN };
-		EXPECT_EQ(-EINVAL, CALL(VM_DESTROY, args));
-		args = (struct drm_panthor_vm_destroy){ .id = UINT32_MAX };
-		EXPECT_EQ(-EINVAL, CALL(VM_DESTROY, args));
-	);
+	EXPECT_EQ(-EINVAL, CALL(VM_DESTROY, args));
+	args = (struct drm_panthor_vm_destroy){ .id = 0 };
+	EXPECT_EQ(-EINVAL, CALL(VM_DESTROY, args));
+	args = (struct drm_panthor_vm_destroy){ .id = UNKNOWN };
+	EXPECT_EQ(-EINVAL, CALL(VM_DESTROY, args));
+	args = (struct drm_panthor_vm_destroy){ .id = UINT32_MAX };
+	EXPECT_EQ(-EINVAL, CALL(VM_DESTROY, args));
 }
 
 TEST_F(ioctl, vm_get_state_refuses_what_is_no_vm)
 {
-	TRACELESS(
-		struct drm_panthor_vm_get_state args = { .vm_id = 0 };
+	struct drm_panthor_vm_get_state args = { .vm_id = 0 };
 
-		EXPECT_EQ(-EINVAL, CALL(VM_GET_STATE, args));
-		args.vm_id = UNKNOWN;
-		EXPECT_EQ(-EINVAL, CALL(VM_GET_STATE, args));
-	);
+	EXPECT_EQ(-EINVAL, CALL(VM_GET_STATE, args));
+	args.vm_id = UNKNOWN;
+	EXPECT_EQ(-EINVAL, CALL(VM_GET_STATE, args));
 }
 
 TEST_F(ioctl, vm_bind_refuses_an_unknown_vm_and_arrays_that_cannot_be_read)
@@ -183,25 +173,22 @@ TEST_F(ioctl, vm_bind_refuses_an_unknown_vm_and_arrays_that_cannot_be_read)
 		.va = 0x100000,
 		.size = PAGE,
 	};
+	struct drm_panthor_vm_bind args = {
+		.vm_id = UNKNOWN,
+		.ops = DRM_PANTHOR_OBJ_ARRAY(1, &op),
+	};
 
-	TRACELESS(
-		struct drm_panthor_vm_bind args = {
-			.vm_id = UNKNOWN,
-			.ops = DRM_PANTHOR_OBJ_ARRAY(1, &op),
-		};
-
-		EXPECT_EQ(-EINVAL, CALL(VM_BIND, args));
-		args.vm_id = self->vm;
-		args.ops.stride = offsetof(struct drm_panthor_vm_bind_op, syncs);
-		EXPECT_EQ(-EINVAL, CALL(VM_BIND, args));
-		args.ops.stride = 0;
-		EXPECT_EQ(-EINVAL, CALL(VM_BIND, args));
-		args.ops.stride = sizeof(op);
-		args.ops.array = 8;
-		EXPECT_EQ(-EFAULT, CALL(VM_BIND, args));
-		args.ops.array = 0;
-		EXPECT_EQ(-EFAULT, CALL(VM_BIND, args));
-	);
+	EXPECT_EQ(-EINVAL, CALL(VM_BIND, args));
+	args.vm_id = self->vm;
+	args.ops.stride = offsetof(struct drm_panthor_vm_bind_op, syncs);
+	EXPECT_EQ(-EINVAL, CALL(VM_BIND, args));
+	args.ops.stride = 0;
+	EXPECT_EQ(-EINVAL, CALL(VM_BIND, args));
+	args.ops.stride = sizeof(op);
+	args.ops.array = 8;
+	EXPECT_EQ(-EFAULT, CALL(VM_BIND, args));
+	args.ops.array = 0;
+	EXPECT_EQ(-EFAULT, CALL(VM_BIND, args));
 }
 
 /* Rule A9: elements of an array, too, may be longer than known, as long as the rest is zero. */
@@ -224,18 +211,16 @@ TEST_F(ioctl, a_longer_array_element_is_fine_if_its_tail_is_zero_and_e2big_other
 	EXPECT_EQ(-E2BIG, CALL(VM_BIND, args));
 }
 
-TEST_F(ioctl, an_array_whose_size_overflows_is_refused)
+TEST_F(ioctl, an_array_that_no_memory_holds_is_refused_without_a_kernel_warning)
 {
 	struct drm_panthor_vm_bind_op op = { 0 };
+	struct drm_panthor_vm_bind bind = {
+		.vm_id = self->vm,
+		.ops = DRM_PANTHOR_OBJ_ARRAY(UINT32_MAX, &op),
+	};
 
-	TRACELESS(
-		struct drm_panthor_vm_bind bind = {
-			.vm_id = self->vm,
-			.ops = DRM_PANTHOR_OBJ_ARRAY(UINT32_MAX, &op),
-		};
-
-		EXPECT_GT(0, CALL(VM_BIND, bind));
-	);
+	KNOWN_C_DEFECT(&self->gpu, "a huge array makes the allocator warn");
+	EXPECT_GT(0, CALL(VM_BIND, bind));
 }
 
 TEST_F(ioctl, bo_create_refuses_no_size_padding_unknown_flags_and_an_unknown_vm)
@@ -249,15 +234,13 @@ TEST_F(ioctl, bo_create_refuses_no_size_padding_unknown_flags_and_an_unknown_vm)
 		{ .size = PAGE, .exclusive_vm_id = UNKNOWN },
 	};
 
-	TRACELESS(
-		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-			struct drm_panthor_bo_create args = bad[i];
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct drm_panthor_bo_create args = bad[i];
 
-			EXPECT_EQ(-EINVAL, CALL(BO_CREATE, args)) {
-				TH_LOG("case %zu", i);
-			}
+		EXPECT_EQ(-EINVAL, CALL(BO_CREATE, args)) {
+			TH_LOG("case %zu", i);
 		}
-	);
+	}
 }
 
 TEST_F(ioctl, bo_create_refuses_sizes_that_no_machine_has)
@@ -266,33 +249,30 @@ TEST_F(ioctl, bo_create_refuses_sizes_that_no_machine_has)
 		UINT64_MAX, UINT64_MAX - PAGE + 2, 1ull << 63, INT64_MAX,
 	};
 
-	TRACELESS(
-		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-			struct drm_panthor_bo_create args = { .size = sizes[i] };
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct drm_panthor_bo_create args = { .size = sizes[i] };
 
-			EXPECT_GT(0, CALL(BO_CREATE, args)) {
-				TH_LOG("size %llx", (unsigned long long)sizes[i]);
-			}
+		EXPECT_GT(0, CALL(BO_CREATE, args)) {
+			TH_LOG("size %llx", (unsigned long long)sizes[i]);
 		}
-	);
+	}
 }
 
 TEST_F(ioctl, bo_mmap_offset_refuses_padding_and_what_is_no_buffer)
 {
-	TRACELESS(
-		struct drm_panthor_bo_mmap_offset args = { .handle = self->bo.handle, .pad = 1 };
+	struct drm_panthor_bo_mmap_offset args = { .handle = self->bo.handle, .pad = 1 };
 
-		EXPECT_EQ(-EINVAL, CALL(BO_MMAP_OFFSET, args));
-		args = (struct drm_panthor_bo_mmap_offset){ .handle = UNKNOWN };
-		EXPECT_EQ(-ENOENT, CALL(BO_MMAP_OFFSET, args));
-		args = (struct drm_panthor_bo_mmap_offset){ .handle = 0 };
-		EXPECT_EQ(-ENOENT, CALL(BO_MMAP_OFFSET, args));
-	);
+	EXPECT_EQ(-EINVAL, CALL(BO_MMAP_OFFSET, args));
+	args = (struct drm_panthor_bo_mmap_offset){ .handle = UNKNOWN };
+	EXPECT_EQ(-ENOENT, CALL(BO_MMAP_OFFSET, args));
+	args = (struct drm_panthor_bo_mmap_offset){ .handle = 0 };
+	EXPECT_EQ(-ENOENT, CALL(BO_MMAP_OFFSET, args));
 }
 
 TEST_F(ioctl, group_create_refuses_bad_queues)
 {
 	struct drm_panthor_csif_info csif;
+	struct drm_panthor_group_create args;
 	struct drm_panthor_queue_create queues[33] = { 0 };
 	struct drm_panthor_queue_create bad[] = {
 		{ .ringbuf_size = 0 },
@@ -308,119 +288,106 @@ TEST_F(ioctl, group_create_refuses_bad_queues)
 	};
 
 	ASSERT_EQ(0, gpu_csif(&self->gpu, &csif));
-	TRACELESS(
-		struct drm_panthor_group_create args;
-
-		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-			args = group_args(&self->gpu, self->vm, &self->queue, 1, 0);
-			args.queues.array = (uintptr_t)&bad[i];
-			EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args)) {
-				TH_LOG("case %zu", i);
-			}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		args = group_args(&self->gpu, self->vm, &self->queue, 1, 0);
+		args.queues.array = (uintptr_t)&bad[i];
+		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args)) {
+			TH_LOG("case %zu", i);
 		}
+	}
 
-		/* The last of several is looked at as well, and the others are given back. */
-		args = group_args(&self->gpu, self->vm, queues, 3, 0);
-		queues[2].ringbuf_size = 3 * PAGE;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		queues[2].ringbuf_size = PAGE;
+	/* The last of several is looked at as well, and the others are given back. */
+	args = group_args(&self->gpu, self->vm, queues, 3, 0);
+	queues[2].ringbuf_size = 3 * PAGE;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	queues[2].ringbuf_size = PAGE;
 
-		args = group_args(&self->gpu, self->vm, queues, 0, 0);
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = group_args(&self->gpu, self->vm, queues, csif.cs_slot_count + 1, 0);
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = group_args(&self->gpu, self->vm, queues, 33, 0);
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args.queues.count = UINT32_MAX;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = group_args(&self->gpu, self->vm, queues, 0, 0);
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = group_args(&self->gpu, self->vm, queues, csif.cs_slot_count + 1, 0);
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = group_args(&self->gpu, self->vm, queues, 33, 0);
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args.queues.count = UINT32_MAX;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
 
-		args = group_args(&self->gpu, self->vm, queues, 1, 0);
-		args.queues.stride = 4;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args.queues.stride = sizeof(queues[0]);
-		args.queues.array = 8;
-		EXPECT_EQ(-EFAULT, CALL(GROUP_CREATE, args));
-	);
+	args = group_args(&self->gpu, self->vm, queues, 1, 0);
+	args.queues.stride = 4;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args.queues.stride = sizeof(queues[0]);
+	args.queues.array = 8;
+	EXPECT_EQ(-EFAULT, CALL(GROUP_CREATE, args));
 }
 
 TEST_F(ioctl, group_create_refuses_cores_that_are_not_there)
 {
+	const struct drm_panthor_group_create good =
+		group_args(&self->gpu, self->vm, &self->queue, 1, 0);
+	struct drm_panthor_group_create args = good;
 	struct drm_panthor_gpu_info info;
 
 	ASSERT_EQ(0, gpu_info(&self->gpu, &info));
-	TRACELESS(
-		const struct drm_panthor_group_create good =
-			group_args(&self->gpu, self->vm, &self->queue, 1, 0);
-		struct drm_panthor_group_create args = good;
-
-		args.compute_core_mask = ~0ull;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.fragment_core_mask |= ~info.shader_present & 0x8000000000000000ull;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.tiler_core_mask = info.tiler_present << 1;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.max_compute_cores++;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.max_fragment_cores = 255;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.max_tiler_cores++;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-	);
+	args.compute_core_mask = ~0ull;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.fragment_core_mask |= ~info.shader_present & 0x8000000000000000ull;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.tiler_core_mask = info.tiler_present << 1;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.max_compute_cores++;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.max_fragment_cores = 255;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.max_tiler_cores++;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
 }
 
 TEST_F(ioctl, group_create_refuses_padding_an_unknown_priority_and_an_unknown_vm)
 {
-	TRACELESS(
-		const struct drm_panthor_group_create good =
-			group_args(&self->gpu, self->vm, &self->queue, 1, 0);
-		struct drm_panthor_group_create args = good;
+	const struct drm_panthor_group_create good =
+		group_args(&self->gpu, self->vm, &self->queue, 1, 0);
+	struct drm_panthor_group_create args = good;
 
-		args.pad = 1;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.priority = PANTHOR_GROUP_PRIORITY_REALTIME + 1;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.priority = 255;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.vm_id = UNKNOWN;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-		args = good;
-		args.vm_id = 0;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
-	);
+	args.pad = 1;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.priority = PANTHOR_GROUP_PRIORITY_REALTIME + 1;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.priority = 255;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.vm_id = UNKNOWN;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
+	args = good;
+	args.vm_id = 0;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_CREATE, args));
 }
 
 TEST_F(ioctl, group_destroy_refuses_padding_and_what_is_no_group)
 {
-	TRACELESS(
-		struct drm_panthor_group_destroy args = { .group_handle = self->group, .pad = 1 };
+	struct drm_panthor_group_destroy args = { .group_handle = self->group, .pad = 1 };
 
-		EXPECT_EQ(-EINVAL, CALL(GROUP_DESTROY, args));
-		args = (struct drm_panthor_group_destroy){ .group_handle = 0 };
-		EXPECT_EQ(-EINVAL, CALL(GROUP_DESTROY, args));
-		args = (struct drm_panthor_group_destroy){ .group_handle = UNKNOWN };
-		EXPECT_EQ(-EINVAL, CALL(GROUP_DESTROY, args));
-	);
+	EXPECT_EQ(-EINVAL, CALL(GROUP_DESTROY, args));
+	args = (struct drm_panthor_group_destroy){ .group_handle = 0 };
+	EXPECT_EQ(-EINVAL, CALL(GROUP_DESTROY, args));
+	args = (struct drm_panthor_group_destroy){ .group_handle = UNKNOWN };
+	EXPECT_EQ(-EINVAL, CALL(GROUP_DESTROY, args));
 }
 
 TEST_F(ioctl, group_get_state_refuses_padding_and_what_is_no_group)
 {
-	TRACELESS(
-		struct drm_panthor_group_get_state args = { .group_handle = self->group, .pad = 1 };
+	struct drm_panthor_group_get_state args = { .group_handle = self->group, .pad = 1 };
 
-		EXPECT_EQ(-EINVAL, CALL(GROUP_GET_STATE, args));
-		args = (struct drm_panthor_group_get_state){ .group_handle = 0 };
-		EXPECT_EQ(-EINVAL, CALL(GROUP_GET_STATE, args));
-		args = (struct drm_panthor_group_get_state){ .group_handle = UNKNOWN };
-		EXPECT_EQ(-EINVAL, CALL(GROUP_GET_STATE, args));
-	);
+	EXPECT_EQ(-EINVAL, CALL(GROUP_GET_STATE, args));
+	args = (struct drm_panthor_group_get_state){ .group_handle = 0 };
+	EXPECT_EQ(-EINVAL, CALL(GROUP_GET_STATE, args));
+	args = (struct drm_panthor_group_get_state){ .group_handle = UNKNOWN };
+	EXPECT_EQ(-EINVAL, CALL(GROUP_GET_STATE, args));
 }
 
 TEST_F(ioctl, group_submit_refuses_malformed_jobs)
@@ -440,44 +407,39 @@ TEST_F(ioctl, group_submit_refuses_malformed_jobs)
 		{ .latest_flush = 1 << 27 },
 	};
 
-	TRACELESS(
-		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-			struct drm_panthor_queue_submit job = bad[i];
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct drm_panthor_queue_submit job = bad[i];
 
-			EXPECT_EQ(-EINVAL, group_submit(&self->gpu, self->group, &job, 1)) {
-				TH_LOG("case %zu", i);
-			}
+		EXPECT_EQ(-EINVAL, group_submit(&self->gpu, self->group, &job, 1)) {
+			TH_LOG("case %zu", i);
 		}
-	);
+	}
 }
 
 TEST_F(ioctl, group_submit_refuses_padding_an_unknown_group_and_unreadable_arrays)
 {
 	struct drm_panthor_queue_submit job = { 0 };
+	struct drm_panthor_group_submit args = {
+		.group_handle = self->group,
+		.pad = 1,
+		.queue_submits = DRM_PANTHOR_OBJ_ARRAY(1, &job),
+	};
 
-	TRACELESS(
-		struct drm_panthor_group_submit args = {
-			.group_handle = self->group,
-			.pad = 1,
-			.queue_submits = DRM_PANTHOR_OBJ_ARRAY(1, &job),
-		};
-
-		EXPECT_EQ(-EINVAL, CALL(GROUP_SUBMIT, args));
-		args.pad = 0;
-		args.group_handle = UNKNOWN;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_SUBMIT, args));
-		args.group_handle = self->group;
-		args.queue_submits.stride = 8;
-		EXPECT_EQ(-EINVAL, CALL(GROUP_SUBMIT, args));
-		args.queue_submits.stride = sizeof(job);
-		args.queue_submits.array = 8;
-		EXPECT_EQ(-EFAULT, CALL(GROUP_SUBMIT, args));
-		args.queue_submits.array = (uintptr_t)&job;
-		job.syncs = (struct drm_panthor_obj_array){ .stride = 4, .count = 1, .array = 8 };
-		EXPECT_EQ(-EINVAL, CALL(GROUP_SUBMIT, args));
-		job.syncs.stride = sizeof(struct drm_panthor_sync_op);
-		EXPECT_EQ(-EFAULT, CALL(GROUP_SUBMIT, args));
-	);
+	EXPECT_EQ(-EINVAL, CALL(GROUP_SUBMIT, args));
+	args.pad = 0;
+	args.group_handle = UNKNOWN;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_SUBMIT, args));
+	args.group_handle = self->group;
+	args.queue_submits.stride = 8;
+	EXPECT_EQ(-EINVAL, CALL(GROUP_SUBMIT, args));
+	args.queue_submits.stride = sizeof(job);
+	args.queue_submits.array = 8;
+	EXPECT_EQ(-EFAULT, CALL(GROUP_SUBMIT, args));
+	args.queue_submits.array = (uintptr_t)&job;
+	job.syncs = (struct drm_panthor_obj_array){ .stride = 4, .count = 1, .array = 8 };
+	EXPECT_EQ(-EINVAL, CALL(GROUP_SUBMIT, args));
+	job.syncs.stride = sizeof(struct drm_panthor_sync_op);
+	EXPECT_EQ(-EFAULT, CALL(GROUP_SUBMIT, args));
 }
 
 /* The upper half of a handle is part of it. */
@@ -503,32 +465,28 @@ TEST_F(ioctl, group_submit_refuses_malformed_sync_operations)
 		  .flags = DRM_PANTHOR_SYNC_OP_HANDLE_TYPE_TIMELINE_SYNCOBJ },
 	};
 
-	TRACELESS(
-		for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-			struct drm_panthor_sync_op op = bad[i];
-			struct drm_panthor_queue_submit job = {
-				.syncs = DRM_PANTHOR_OBJ_ARRAY(1, &op),
-			};
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct drm_panthor_sync_op op = bad[i];
+		struct drm_panthor_queue_submit job = {
+			.syncs = DRM_PANTHOR_OBJ_ARRAY(1, &op),
+		};
 
-			EXPECT_EQ(-EINVAL, group_submit(&self->gpu, self->group, &job, 1)) {
-				TH_LOG("case %zu", i);
-			}
+		EXPECT_EQ(-EINVAL, group_submit(&self->gpu, self->group, &job, 1)) {
+			TH_LOG("case %zu", i);
 		}
-	);
+	}
 }
 
 TEST_F(ioctl, group_submit_refuses_unknown_syncobjs)
 {
-	TRACELESS(
-		struct drm_panthor_sync_op op = sync_signal_op(UNKNOWN, 0);
-		struct drm_panthor_queue_submit job = { .syncs = DRM_PANTHOR_OBJ_ARRAY(1, &op) };
-		int ret = group_submit(&self->gpu, self->group, &job, 1);
+	struct drm_panthor_sync_op op = sync_signal_op(UNKNOWN, 0);
+	struct drm_panthor_queue_submit job = { .syncs = DRM_PANTHOR_OBJ_ARRAY(1, &op) };
+	int ret = group_submit(&self->gpu, self->group, &job, 1);
 
-		EXPECT_TRUE(ret == -EINVAL || ret == -ENOENT);
-		op = sync_wait_op(UNKNOWN, 0);
-		ret = group_submit(&self->gpu, self->group, &job, 1);
-		EXPECT_TRUE(ret == -EINVAL || ret == -ENOENT);
-	);
+	EXPECT_TRUE(ret == -EINVAL || ret == -ENOENT);
+	op = sync_wait_op(UNKNOWN, 0);
+	ret = group_submit(&self->gpu, self->group, &job, 1);
+	EXPECT_TRUE(ret == -EINVAL || ret == -ENOENT);
 }
 
 TEST_F(ioctl, a_call_without_jobs_or_without_mappings_is_fine)
@@ -560,12 +518,18 @@ TEST_F(ioctl, handles_of_another_file_are_unknown_handles)
 
 TEST_F(ioctl, handles_can_be_given_back_once)
 {
-	EXPECT_EQ(0, group_destroy(&self->gpu, self->group));
-	EXPECT_EQ(-EINVAL, group_destroy(&self->gpu, self->group));
-	EXPECT_EQ(0, vm_destroy(&self->gpu, self->vm));
-	EXPECT_EQ(-EINVAL, vm_destroy(&self->gpu, self->vm));
-	EXPECT_EQ(0, gem_close(&self->gpu, self->bo.handle));
-	EXPECT_EQ(-EINVAL, gem_close(&self->gpu, self->bo.handle));
+	uint32_t vm, group;
+	struct bo bo;
+
+	ASSERT_EQ(0, vm_create(&self->gpu, 0, &vm));
+	ASSERT_EQ(0, group_create(&self->gpu, vm, 1, PANTHOR_GROUP_PRIORITY_LOW, &group));
+	ASSERT_EQ(0, bo_create(&self->gpu, PAGE, 0, 0, &bo));
+	EXPECT_EQ(0, group_destroy(&self->gpu, group));
+	EXPECT_EQ(-EINVAL, group_destroy(&self->gpu, group));
+	EXPECT_EQ(0, vm_destroy(&self->gpu, vm));
+	EXPECT_EQ(-EINVAL, vm_destroy(&self->gpu, vm));
+	EXPECT_EQ(0, gem_close(&self->gpu, bo.handle));
+	EXPECT_EQ(-EINVAL, gem_close(&self->gpu, bo.handle));
 }
 
 TEST_F(ioctl, tiler_heap_create_refuses_numbers_out_of_range)
@@ -588,30 +552,28 @@ TEST_F(ioctl, tiler_heap_create_refuses_numbers_out_of_range)
 	EXPECT_NE(0, heap.first_heap_chunk_gpu_va);
 	destroy.handle = heap.handle;
 
-	TRACELESS(
-		heap = good;
-		heap.vm_id = UNKNOWN;
-		EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
-		heap = good;
-		heap.initial_chunk_count = 0;
-		EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
-		heap = good;
-		heap.initial_chunk_count = 5;
-		EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
-		heap = good;
-		heap.chunk_size = 64 << 10;
-		EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
-		heap = good;
-		heap.chunk_size = 16 << 20;
-		EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
-		heap = good;
-		heap.chunk_size = (2 << 20) + 64;
-		EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
+	heap = good;
+	heap.vm_id = UNKNOWN;
+	EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
+	heap = good;
+	heap.initial_chunk_count = 0;
+	EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
+	heap = good;
+	heap.initial_chunk_count = 5;
+	EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
+	heap = good;
+	heap.chunk_size = 64 << 10;
+	EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
+	heap = good;
+	heap.chunk_size = 16 << 20;
+	EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
+	heap = good;
+	heap.chunk_size = (2 << 20) + 64;
+	EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_CREATE, heap));
 
-		destroy.pad = 1;
-		EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_DESTROY, destroy));
-		destroy.pad = 0;
-	);
+	destroy.pad = 1;
+	EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_DESTROY, destroy));
+	destroy.pad = 0;
 	EXPECT_EQ(0, CALL(TILER_HEAP_DESTROY, destroy));
 	EXPECT_EQ(-EINVAL, CALL(TILER_HEAP_DESTROY, destroy));
 }

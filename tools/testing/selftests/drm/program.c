@@ -213,9 +213,11 @@ TEST_F(program, an_access_can_cross_pages_that_lie_apart)
 
 	/* Two pages of the buffer in reverse order. */
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, 5 * PAGE, 0x10000000, PAGE,
-			    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC | DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED));
+			    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC |
+			    DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, 2 * PAGE, 0x10001000, PAGE,
-			    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC | DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED));
+			    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC |
+			    DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED));
 	cs_move48(cs, 10, 0x10001000 - 8);
 	for (uint8_t reg = 20; reg < 24; reg++)
 		cs_move32(cs, reg, reg);

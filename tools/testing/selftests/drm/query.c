@@ -213,7 +213,7 @@ TEST_F(query, what_the_kernel_does_not_know_is_returned_as_zero_and_not_a_byte_m
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		uint32_t longer = types[i].size + 40;
 
-		/* The timestamp query reads its buffer, too, where unknown bytes have to be zero. */
+		/* The timestamp query reads its buffer, too; unknown bytes have to be zero. */
 		bool in = types[i].type == DRM_PANTHOR_DEV_QUERY_TIMESTAMP_INFO;
 
 		memset(buffer, 0xa5, sizeof(buffer));

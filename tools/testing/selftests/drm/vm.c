@@ -111,7 +111,8 @@ TEST_F(vm, nothing_can_be_bound_in_or_across_the_kernels_part)
 				  NOEXEC));
 	EXPECT_EQ(-EINVAL, vm_map(&self->gpu, args.id, bo.handle, 0, self->full, PAGE, NOEXEC));
 	EXPECT_EQ(-EINVAL, vm_map(&self->gpu, args.id, bo.handle, 0, 0ull - PAGE, PAGE, NOEXEC));
-	EXPECT_EQ(-EINVAL, vm_map(&self->gpu, args.id, bo.handle, 0, 0ull - PAGE, 2 * PAGE, NOEXEC));
+	EXPECT_EQ(-EINVAL, vm_map(&self->gpu, args.id, bo.handle, 0, 0ull - PAGE, 2 * PAGE,
+				  NOEXEC));
 	EXPECT_EQ(-EINVAL, vm_unmap(&self->gpu, args.id, end, PAGE));
 	EXPECT_EQ(-EINVAL, vm_unmap(&self->gpu, args.id, end - PAGE, 2 * PAGE));
 	EXPECT_EQ(-EINVAL, vm_unmap(&self->gpu, args.id, PAGE, 0ull - PAGE));
@@ -290,7 +291,8 @@ TEST_F(bind, a_buffer_stays_mapped_when_its_handle_is_closed)
 {
 	ASSERT_EQ(0, vm_map(&self->gpu, self->vm, self->bo.handle, 0, 0x100000, PAGE, NOEXEC));
 	EXPECT_EQ(0, gem_close(&self->gpu, self->bo.handle));
-	EXPECT_EQ(-EINVAL, vm_map(&self->gpu, self->vm, self->bo.handle, 0, 0x200000, PAGE, NOEXEC));
+	EXPECT_EQ(-EINVAL, vm_map(&self->gpu, self->vm, self->bo.handle, 0, 0x200000, PAGE,
+				  NOEXEC));
 	EXPECT_EQ(0, vm_unmap(&self->gpu, self->vm, 0x100000, PAGE));
 }
 
@@ -372,7 +374,8 @@ TEST_F(gpu_view, the_whole_user_range_can_be_used)
 
 	ASSERT_EQ(0, numbered_bo(rig, 16 * PAGE, 200, &bo));
 	for (size_t i = 0; i < ARRAY_SIZE(where); i++) {
-		int ret = vm_map(&rig->gpu, rig->vm, bo.handle, i * PAGE, where[i], 2 * PAGE, NOEXEC);
+		int ret = vm_map(&rig->gpu, rig->vm, bo.handle, i * PAGE, where[i], 2 * PAGE,
+				 NOEXEC);
 
 		ASSERT_EQ(0, ret) {
 			TH_LOG("at 0x%llx", (unsigned long long)where[i]);
@@ -481,7 +484,8 @@ TEST_F(gpu_view, a_running_job_keeps_its_mappings_while_a_neighbour_goes)
 	ASSERT_EQ(0, rig_submit(rig, 0, &cs));
 	for (uint64_t page = 1; page < 17; page++) {
 		ASSERT_EQ(0, vm_unmap(&rig->gpu, rig->vm, va + page * PAGE, PAGE));
-		ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, va + page * PAGE, PAGE, NOEXEC));
+		ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, va + page * PAGE, PAGE,
+				    NOEXEC));
 	}
 	EXPECT_EQ(-ETIME, sync_wait(&rig->gpu, rig->sync, 0, 0));
 	bo.u32[0] = 1;

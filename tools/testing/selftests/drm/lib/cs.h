@@ -111,13 +111,15 @@ static inline void cs_umin32(struct cs *cs, uint8_t dst, uint8_t a, uint8_t b)
 }
 
 /* For each bit n of the mask: register base + n <- word at [pair] + offset + 4 n. */
-static inline void cs_load(struct cs *cs, uint8_t base, uint16_t mask, uint8_t pair, int16_t offset)
+static inline void cs_load(struct cs *cs, uint8_t base, uint16_t mask, uint8_t pair,
+			   int16_t offset)
 {
 	cs_op(cs, 20, (uint64_t)base << 48 | (uint64_t)pair << 40 | (uint64_t)mask << 16 |
 		      (uint16_t)offset);
 }
 
-static inline void cs_store(struct cs *cs, uint8_t base, uint16_t mask, uint8_t pair, int16_t offset)
+static inline void cs_store(struct cs *cs, uint8_t base, uint16_t mask, uint8_t pair,
+			    int16_t offset)
 {
 	cs_op(cs, 21, (uint64_t)base << 48 | (uint64_t)pair << 40 | (uint64_t)mask << 16 |
 		      (uint16_t)offset);

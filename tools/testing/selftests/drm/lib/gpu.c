@@ -304,7 +304,7 @@ int group_create(const struct gpu *gpu, uint32_t vm, uint32_t queue_count, uint8
 	struct drm_panthor_group_create args;
 	int ret;
 
-	if (queue_count > sizeof(queues) / sizeof(queues[0]))
+	if (queue_count > sizeof(queues) / sizeof(*queues))
 		return -E2BIG;
 	args = group_args(gpu, vm, queues, queue_count, priority);
 	ret = gpu_ioctl(gpu->fd, DRM_IOCTL_PANTHOR_GROUP_CREATE, &args);
