@@ -17,6 +17,7 @@
 pub mod bits;
 pub mod bus;
 pub mod counters;
+mod cs;
 pub mod gpu_control;
 pub mod host;
 pub mod inject;

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Misbehaviour of the firmware on request.
+
+use core::str::SplitAsciiWhitespace;
+
+use super::layout::cs_in;
+use super::layout::csg_in;
+use super::layout::glb_in;
+use crate::inject::number;
+use crate::inject::number32;
+use crate::inject::number8;
+use crate::inject::InjectError;
+
+/// Syntax and meaning.
+pub const HELP: &[(&str, &str)] = &[
+    ("mcu boot hang", "the next boots never complete"),
+    ("mcu boot fatal", "the next boots end in a fatal state"),
+    ("mcu halt hang", "requests to halt are ignored"),
+    ("mcu ping ignore", "pings are not acknowledged"),
+    ("mcu crash", "the firmware dies now"),
+    (
+        "mcu ack never glb|csg|cs MASK",
+        "these request bits are never acknowledged",
+    ),
+    (
+        "mcu ack delay glb|csg|cs MASK NS",
+        "these request bits are acknowledged late",
+    ),
+    (
+        "mcu ack wrong glb|csg|cs MASK",
+        "these acknowledgement bits come out inverted",
+    ),
+    ("mcu job hang COUNT", "the next jobs never complete"),
+    (
+        "mcu fatal CSG CS TYPE",
+        "the stream stops with this exception type",
+    ),
+    (
+        "mcu fault CSG CS TYPE",
+        "the stream reports a fault with this exception type",
+    ),
+    (
+        "mcu event drop EVENT COUNT",
+        "events sync|idle|progress|fatal|fault|oom|glb-idle are lost",
+    ),
+    (
+        "mcu event repeat sync|idle COUNT",
+        "events are raised once more",
+    ),
+];
+
+/// A level of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Global.
+    Glb,
+    /// Groups.
+    Csg,
+    /// Streams.
+    Cs,
+}
+
+/// How requests are acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AckMode {
+    Well,
+    Never,
+    Delay(u64),
+    Wrong,
+}
+
+#[derive(Clone, Copy)]
+struct AckFault {
+    mode: AckMode,
+    mask: u32,
+}
+
+/// An event of the firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Where it is raised.
+    pub level: Level,
+    /// Its bit.
+    pub bit: u32,
+}
+
+const EVENTS: [(&str, Event); 7] = [
+    (
+        "sync",
+        Event {
+            level: Level::Csg,
+            bit: csg_in::SYNC_UPDATE,
+        },
+    ),
+    (
+        "idle",
+        Event {
+            level: Level::Csg,
+            bit: csg_in::IDLE,
+        },
+    ),
+    (
+        "progress",
+        Event {
+            level: Level::Csg,
+            bit: csg_in::PROGRESS_TIMER,
+        },
+    ),
+    (
+        "fatal",
+        Event {
+            level: Level::Cs,
+            bit: cs_in::FATAL,
+        },
+    ),
+    (
+        "fault",
+        Event {
+            level: Level::Cs,
+            bit: cs_in::FAULT,
+        },
+    ),
+    (
+        "oom",
+        Event {
+            level: Level::Cs,
+            bit: cs_in::TILER_OOM,
+        },
+    ),
+    (
+        "glb-idle",
+        Event {
+            level: Level::Glb,
+            bit: glb_in::IDLE,
+        },
+    ),
+];
+
+/// A stream exception that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Group slot.
+    pub group: u8,
+    /// Stream in it.
+    pub stream: u8,
+    /// Exception type.
+    pub kind: u8,
+    /// Fatal, not just a fault.
+    pub fatal: bool,
+}
+
+/// What is wrong with the firmware.
+pub struct Faults {
+    /// Boots never complete.
+    pub boot_hang: bool,
+    /// Boots fail.
+    pub boot_fatal: bool,
+    /// Halts are ignored.
+    pub halt_hang: bool,
+    /// The firmware dies at its next step.
+    pub crash: bool,
+    /// So many next jobs hang.
+    pub job_hang: u32,
+    /// Reported once.
+    pub exception: Option<Exception>,
+    acks: [AckFault; 3],
+    drop: [u32; EVENTS.len()],
+    repeat: [u32; EVENTS.len()],
+}
+
+impl Faults {
+    /// All well.
+    pub const fn new() -> Self {
+        Self {
+            boot_hang: false,
+            boot_fatal: false,
+            halt_hang: false,
+            crash: false,
+            job_hang: 0,
+            exception: None,
+            acks: [AckFault {
+                mode: AckMode::Well,
+                mask: 0,
+            }; 3],
+            drop: [0; EVENTS.len()],
+            repeat: [0; EVENTS.len()],
+        }
+    }
+
+    fn ack_mut(&mut self, level: Level) -> &mut AckFault {
+        let [glb, csg, cs] = &mut self.acks;
+        match level {
+            Level::Glb => glb,
+            Level::Csg => csg,
+            Level::Cs => cs,
+        }
+    }
+
+    /// The acknowledgement word after the bits in `done` were served. `late` keeps the time of
+    /// delayed ones.
+    pub fn acknowledge(
+        &self,
+        level: Level,
+        (req, ack): (u32, u32),
+        done: u32,
+        late: &mut Option<u64>,
+        now: u64,
+    ) -> u32 {
+        let [glb, csg, cs] = self.acks;
+        let fault = match level {
+            Level::Glb => glb,
+            Level::Csg => csg,
+            Level::Cs => cs,
+        };
+        let hit = done & fault.mask & (req ^ ack);
+        let well = ack & !done | req & done;
+        if hit == 0 {
+            return well;
+        }
+        match fault.mode {
+            AckMode::Well => well,
+            AckMode::Never => well & !hit | ack & hit,
+            AckMode::Wrong => well ^ done & fault.mask,
+            AckMode::Delay(ns) => {
+                let due = *late.get_or_insert(now.saturating_add(ns));
+                if due <= now {
+                    *late = None;
+                    well
+                } else {
+                    well & !hit | ack & hit
+                }
+            }
+        }
+    }
+
+    fn index(event: Event) -> Option<usize> {
+        EVENTS.iter().position(|(_, known)| *known == event)
+    }
+
+    fn take(counts: &mut [u32; EVENTS.len()], event: Event) -> bool {
+        match Self::index(event).and_then(|i| counts.get_mut(i)) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether this event gets lost.
+    pub fn drops(&mut self, event: Event) -> bool {
+        Self::take(&mut self.drop, event)
+    }
+
+    /// Whether this event is raised a second time.
+    pub fn repeats(&mut self, event: Event) -> bool {
+        Self::take(&mut self.repeat, event)
+    }
+
+    fn level(word: Option<&str>) -> Result<Level, InjectError> {
+        match word.ok_or(InjectError::Missing)? {
+            "glb" => Ok(Level::Glb),
+            "csg" => Ok(Level::Csg),
+            "cs" => Ok(Level::Cs),
+            _ => Err(InjectError::Argument),
+        }
+    }
+
+    /// Parses the words after `mcu`.
+    pub fn parse(&mut self, words: &mut SplitAsciiWhitespace<'_>) -> Result<(), InjectError> {
+        let first = words.next().ok_or(InjectError::Missing)?;
+        let mut second = || words.next().ok_or(InjectError::Missing);
+        match first {
+            "crash" => self.crash = true,
+            "boot" => match second()? {
+                "hang" => self.boot_hang = true,
+                "fatal" => self.boot_fatal = true,
+                _ => return Err(InjectError::Unknown),
+            },
+            "halt" => match second()? {
+                "hang" => self.halt_hang = true,
+                _ => return Err(InjectError::Unknown),
+            },
+            "ping" => match second()? {
+                "ignore" => {
+                    let ack = self.ack_mut(Level::Glb);
+                    *ack = AckFault {
+                        mode: AckMode::Never,
+                        mask: glb_in::PING,
+                    };
+                }
+                _ => return Err(InjectError::Unknown),
+            },
+            "ack" => {
+                let mode = second()?;
+                let level = Self::level(words.next())?;
+                let mask = number32(words.next())?;
+                let mode = match mode {
+                    "never" => AckMode::Never,
+                    "wrong" => AckMode::Wrong,
+                    "delay" => AckMode::Delay(number(words.next())?),
+                    _ => return Err(InjectError::Unknown),
+                };
+                *self.ack_mut(level) = AckFault { mode, mask };
+            }
+            "job" => match second()? {
+                "hang" => self.job_hang = number32(words.next())?,
+                _ => return Err(InjectError::Unknown),
+            },
+            "fatal" | "fault" => {
+                self.exception = Some(Exception {
+                    group: number8(words.next())?,
+                    stream: number8(words.next())?,
+                    kind: number8(words.next())?,
+                    fatal: first == "fatal",
+                });
+            }
+            "event" => {
+                let what = second()?;
+                let name = words.next().ok_or(InjectError::Missing)?;
+                let index = EVENTS.iter().position(|(known, _)| *known == name);
+                let index = index.ok_or(InjectError::Argument)?;
+                let count = number32(words.next())?;
+                let counts = match what {
+                    "drop" => &mut self.drop,
+                    "repeat" if index < 2 => &mut self.repeat,
+                    _ => return Err(InjectError::Unknown),
+                };
+                if let Some(left) = counts.get_mut(index) {
+                    *left = count;
+                }
+            }
+            _ => return Err(InjectError::Unknown),
+        }
+        match words.next() {
+            None => Ok(()),
+            Some(_) => Err(InjectError::Trailing),
+        }
+    }
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> (Faults, Result<(), InjectError>) {
+        let mut faults = Faults::new();
+        let result = faults.parse(&mut line.split_ascii_whitespace());
+        (faults, result)
+    }
+
+    #[test]
+    fn every_line_of_the_help_parses() {
+        for (syntax, _) in HELP {
+            let mut line = std::string::String::new();
+            for word in syntax.split_ascii_whitespace().skip(1) {
+                line.push(' ');
+                line.push_str(match word {
+                    "glb|csg|cs" => "csg",
+                    "EVENT" | "sync|idle" => "sync",
+                    "MASK" | "NS" | "COUNT" | "CSG" | "CS" | "TYPE" => "1",
+                    other => other,
+                });
+            }
+            assert_eq!(parsed(&line).1, Ok(()), "{syntax}");
+        }
+    }
+
+    #[test]
+    fn acknowledgements_misbehave_as_asked() {
+        let (faults, _) = parsed("ack never csg 0x10");
+        let mut late = None;
+        assert_eq!(
+            faults.acknowledge(Level::Csg, (0x11, 0), 0x17, &mut late, 0),
+            1
+        );
+        assert_eq!(
+            faults.acknowledge(Level::Glb, (0x11, 0), 0x17, &mut late, 0),
+            0x11
+        );
+        let (faults, _) = parsed("ack delay glb 0x100 50");
+        assert_eq!(
+            faults.acknowledge(Level::Glb, (0x100, 0), 0x100, &mut late, 10),
+            0
+        );
+        assert_eq!(late, Some(60));
+        assert_eq!(
+            faults.acknowledge(Level::Glb, (0x100, 0), 0x100, &mut late, 60),
+            0x100
+        );
+        assert_eq!(late, None);
+        let (faults, _) = parsed("ack wrong csg 7");
+        assert_eq!(faults.acknowledge(Level::Csg, (1, 0), 7, &mut late, 0), 6);
+    }
+
+    #[test]
+    fn events_are_dropped_so_often() {
+        let (mut faults, _) = parsed("event drop sync 2");
+        let event = Event {
+            level: Level::Csg,
+            bit: csg_in::SYNC_UPDATE,
+        };
+        assert!(faults.drops(event));
+        assert!(faults.drops(event));
+        assert!(!faults.drops(event));
+    }
+}
