@@ -6,7 +6,7 @@
 //! bounded bursts. It knows its registers, its call stack, its scoreboards and its instructions;
 //! what surrounds it (groups, requests, events) belongs to the processor in [`crate::mcu`].
 
-pub mod decode;
+mod decode;
 mod exec;
 mod heap;
 mod ops;
@@ -14,11 +14,11 @@ mod ring;
 mod save;
 mod stream;
 
-pub use decode::Limits;
-pub use decode::Scope;
-pub use ring::Ring;
-pub use stream::Block;
-pub use stream::Cx;
-pub use stream::Endpoints;
-pub use stream::Stream;
-pub use stream::Trouble;
+pub(crate) use decode::Limits;
+pub(crate) use decode::Scope;
+pub(crate) use ring::Ring;
+pub(crate) use stream::Block;
+pub(crate) use stream::Cx;
+pub(crate) use stream::Endpoints;
+pub(crate) use stream::Stream;
+pub(crate) use stream::Trouble;

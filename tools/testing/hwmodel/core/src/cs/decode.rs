@@ -6,7 +6,7 @@
 
 /// A condition of BRANCH and SYNC_WAIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
+pub(crate) enum Condition {
     /// `<=`
     LessOrEqual,
     /// `>`
@@ -38,7 +38,7 @@ impl Condition {
     }
 
     /// Compares a register with zero, as BRANCH does.
-    pub fn holds(self, value: u32) -> bool {
+    pub(crate) fn holds(self, value: u32) -> bool {
         let value = value as i32;
         match self {
             Condition::LessOrEqual => value <= 0,
@@ -54,7 +54,7 @@ impl Condition {
 
 /// Which endpoints run a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
+pub(crate) enum Endpoint {
     /// Compute shaders.
     Compute,
     /// Vertex shading and tiling.
@@ -65,16 +65,16 @@ pub enum Endpoint {
 
 /// When an asynchronous instruction starts and what it signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Async {
+pub(crate) struct Async {
     /// Scoreboard entries that must be zero before it starts.
-    pub wait: u16,
+    pub(crate) wait: u16,
     /// Scoreboard entry that counts it until it is complete.
-    pub signal: u8,
+    pub(crate) signal: u8,
 }
 
 /// A synchronization update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SyncOp {
+pub(crate) enum SyncOp {
     /// SYNC_ADD
     Add,
     /// SYNC_SET
@@ -83,7 +83,7 @@ pub enum SyncOp {
 
 /// Who is told about a synchronization update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// All groups and the host.
     System,
     /// The streams of the same group.
@@ -92,7 +92,7 @@ pub enum Scope {
 
 /// What STORE_STATE stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// The system timestamp.
     Timestamp,
     /// The cycle counter.
@@ -105,7 +105,7 @@ pub enum State {
 
 /// What HEAP_OPERATION counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeapOp {
+pub(crate) enum HeapOp {
     /// A render pass started its vertex and tiler work.
     TilingStarted,
     /// ... and completed it.
@@ -118,7 +118,7 @@ pub enum HeapOp {
 /// half of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Instr {
+pub(crate) enum Instr {
     Nop,
     Move48 {
         dst64: u8,
@@ -254,19 +254,19 @@ pub enum Instr {
 
 /// How many registers and scoreboard entries a stream has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Registers of 32 bits.
-    pub registers: u8,
+    pub(crate) registers: u8,
     /// Scoreboard entries.
-    pub scoreboards: u8,
+    pub(crate) scoreboards: u8,
 }
 
 /// The instruction is unknown or an operand is not legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Invalid;
+pub(crate) struct Invalid;
 
 /// What TILER_OOM is called in SET_EXCEPTION_HANDLER.
-pub const HANDLER_TILER_OOM: u8 = 2;
+pub(crate) const HANDLER_TILER_OOM: u8 = 2;
 
 /// Takes an instruction apart.
 struct Fields {
@@ -376,7 +376,7 @@ impl Fields {
 }
 
 /// Decodes one instruction.
-pub fn decode(raw: u64, limits: Limits) -> Result<Instr, Invalid> {
+pub(crate) fn decode(raw: u64, limits: Limits) -> Result<Instr, Invalid> {
     let f = Fields { raw, limits };
     let progress = f.bit(32);
     Ok(match f.byte(56) {
@@ -583,7 +583,7 @@ fn flush_mode(field: u64) -> Result<u8, Invalid> {
 }
 
 /// Bits that an instruction does not define: software has to leave them zero.
-pub fn reserved(raw: u64) -> u64 {
+pub(crate) fn reserved(raw: u64) -> u64 {
     const OP: u64 = 0xff << 56;
     const DST: u64 = 0xff << 48;
     const ADDR: u64 = 0xff << 40;

@@ -76,7 +76,7 @@ pub(super) fn memory(va: u64) -> impl Fn(MmuError) -> Trouble {
 
 impl Stream {
     /// Executes at most `budget` instructions and completes what is due.
-    pub fn run(&mut self, cx: &mut Cx<'_, '_>, budget: u32) -> Result<(), Trouble> {
+    pub(crate) fn run(&mut self, cx: &mut Cx<'_, '_>, budget: u32) -> Result<(), Trouble> {
         self.stalled = false;
         let result = self.burst(cx, budget);
         self.stalled = result == Err(Trouble::Stall);

@@ -197,7 +197,11 @@ impl Stream {
     }
 
     /// Render passes started, tiled and completed, for the host.
-    pub fn heap_counts(&self, bus: &mut Bus<'_>, who: Requester) -> Result<[u32; 3], Trouble> {
+    pub(crate) fn heap_counts(
+        &self,
+        bus: &mut Bus<'_>,
+        who: Requester,
+    ) -> Result<[u32; 3], Trouble> {
         let mut counts = [0; 3];
         if self.heap == 0 {
             return Ok(counts);

@@ -8,11 +8,11 @@
 //! signals itself do what it says.
 
 /// Operations that a stream can have in flight before it stalls.
-pub const MAX_OPS: usize = 16;
+pub(crate) const MAX_OPS: usize = 16;
 
 /// What kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A job on an endpoint.
     Job,
     /// End of a render pass's tiling.
@@ -45,42 +45,42 @@ impl Kind {
 }
 
 /// [`Op::flags`]: the operation counts as progress of its stream.
-pub const PROGRESS: u32 = 1 << 8;
+pub(crate) const PROGRESS: u32 = 1 << 8;
 /// [`Op::flags`] of [`Kind::Sync`]: 64 bits.
-pub const SYNC_WIDE: u32 = 1 << 9;
+pub(crate) const SYNC_WIDE: u32 = 1 << 9;
 /// [`Op::flags`] of [`Kind::Sync`]: set, not add.
-pub const SYNC_SET: u32 = 1 << 10;
+pub(crate) const SYNC_SET: u32 = 1 << 10;
 /// [`Op::flags`] of [`Kind::Sync`]: tell the own group only.
-pub const SYNC_GROUP: u32 = 1 << 11;
+pub(crate) const SYNC_GROUP: u32 = 1 << 11;
 /// [`Op::flags`] of [`Kind::Sync`]: pass an error on.
-pub const SYNC_PROPAGATE: u32 = 1 << 12;
+pub(crate) const SYNC_PROPAGATE: u32 = 1 << 12;
 /// [`Op::flags`] of [`Kind::FinishFragment`]: count the render pass.
-pub const COUNT: u32 = 1 << 13;
+pub(crate) const COUNT: u32 = 1 << 13;
 /// [`Op::flags`]: a number that refines the kind.
-pub const SELECT: u32 = 0xff;
+pub(crate) const SELECT: u32 = 0xff;
 
 /// The duration of a job that hangs.
-pub const FOREVER: u64 = u64::MAX;
+pub(crate) const FOREVER: u64 = u64::MAX;
 
 /// One operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Op {
+pub(crate) struct Op {
     /// What it does.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// How exactly.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// First operand: mostly an address.
-    pub addr: u64,
+    pub(crate) addr: u64,
     /// Second operand.
-    pub value: u64,
+    pub(crate) value: u64,
     /// Scoreboard entries that it waits for.
-    pub wait: u16,
+    pub(crate) wait: u16,
     /// Scoreboard entry that it holds.
-    pub signal: u8,
+    pub(crate) signal: u8,
     /// Whether it has started.
-    pub running: bool,
+    pub(crate) running: bool,
     /// When it is complete if it runs, how long it takes if it does not, in nanoseconds.
-    pub time: u64,
+    pub(crate) time: u64,
 }
 
 impl Op {
@@ -96,10 +96,10 @@ impl Op {
     };
 
     /// Words of [`Op::save`].
-    pub const WORDS: usize = 4;
+    pub(crate) const WORDS: usize = 4;
 
     /// For the suspend buffer; `now` turns a deadline into a remaining time.
-    pub fn save(&self, now: u64) -> [u64; Op::WORDS] {
+    pub(crate) fn save(&self, now: u64) -> [u64; Op::WORDS] {
         let remaining = match (self.running, self.time) {
             (_, FOREVER) => FOREVER,
             (true, due) => due.saturating_sub(now),
@@ -114,7 +114,7 @@ impl Op {
     }
 
     /// The opposite of [`Op::save`].
-    pub fn restore(words: [u64; Op::WORDS], now: u64) -> Option<Op> {
+    pub(crate) fn restore(words: [u64; Op::WORDS], now: u64) -> Option<Op> {
         let [head, addr, value, remaining] = words;
         let bytes = head.to_le_bytes();
         let kind = *Kind::ALL.get(usize::from(bytes[0]))?;
@@ -138,17 +138,17 @@ impl Op {
 
 /// There are too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub(crate) struct Full;
 
 /// The operations of a stream, in issue order.
-pub struct Ops {
+pub(crate) struct Ops {
     list: [Op; MAX_OPS],
     len: usize,
 }
 
 impl Ops {
     /// None.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             list: [Op::NONE; MAX_OPS],
             len: 0,
@@ -156,22 +156,22 @@ impl Ops {
     }
 
     /// Forgets all.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.len = 0;
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Those in the list.
-    pub fn iter(&self) -> impl Iterator<Item = &Op> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Op> + '_ {
         self.list.iter().take(self.len)
     }
 
     /// Adds one.
-    pub fn push(&mut self, op: Op) -> Result<(), Full> {
+    pub(crate) fn push(&mut self, op: Op) -> Result<(), Full> {
         let slot = self.list.get_mut(self.len).ok_or(Full)?;
         *slot = op;
         self.len += 1;
@@ -179,23 +179,23 @@ impl Ops {
     }
 
     /// Whether one more fits.
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.len < MAX_OPS
     }
 
     /// Non-zero scoreboard entries.
-    pub fn busy(&self) -> u16 {
+    pub(crate) fn busy(&self) -> u16 {
         self.iter()
             .fold(0, |mask, op| mask | 1u16.wrapping_shl(u32::from(op.signal)))
     }
 
     /// Whether a job is in flight.
-    pub fn has_job(&self) -> bool {
+    pub(crate) fn has_job(&self) -> bool {
         self.iter().any(|op| op.kind == Kind::Job)
     }
 
     /// When the next operation is complete.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         self.iter()
             .filter(|op| op.running && op.time != FOREVER)
             .map(|op| op.time)
@@ -204,7 +204,7 @@ impl Ops {
 
     /// Starts what may start at `now`, and returns the first operation that is due with its place
     /// in the list. The caller carries it out and then calls [`Ops::remove`].
-    pub fn due(&mut self, now: u64) -> Option<(usize, Op)> {
+    pub(crate) fn due(&mut self, now: u64) -> Option<(usize, Op)> {
         let mut before = 0u16;
         for (i, op) in self.list.iter_mut().take(self.len).enumerate() {
             if !op.running && before & op.wait == 0 {
@@ -220,7 +220,7 @@ impl Ops {
     }
 
     /// Completes an operation.
-    pub fn remove(&mut self, index: usize) {
+    pub(crate) fn remove(&mut self, index: usize) {
         if index < self.len {
             self.list.copy_within(index + 1..self.len, index);
             self.len -= 1;

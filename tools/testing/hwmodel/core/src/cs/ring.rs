@@ -7,7 +7,7 @@ const MIN_SIZE: u32 = 4096;
 
 /// Why a ring cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RingError {
+pub(crate) enum RingError {
     /// The size is not a power of two of at least a page.
     Size,
     /// The buffer is not aligned to a page.
@@ -22,7 +22,7 @@ pub enum RingError {
 
 impl RingError {
     /// For records.
-    pub const fn note(self) -> &'static str {
+    pub(crate) const fn note(self) -> &'static str {
         match self {
             RingError::Size => "ring size is not a power of two of at least 4 KiB",
             RingError::Base => "ring is not aligned to 4 KiB",
@@ -35,24 +35,24 @@ impl RingError {
 
 /// A ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ring {
+pub(crate) struct Ring {
     /// GPU virtual address of the buffer, in the address space of the group.
-    pub base: u64,
+    pub(crate) base: u64,
     /// Size in bytes.
-    pub size: u32,
+    pub(crate) size: u32,
     /// MCU virtual address of the input page.
-    pub input: u64,
+    pub(crate) input: u64,
     /// MCU virtual address of the output page.
-    pub output: u64,
+    pub(crate) output: u64,
     /// The end of what the host has written, as last read.
-    pub insert: u64,
+    pub(crate) insert: u64,
     /// The next instruction.
-    pub extract: u64,
+    pub(crate) extract: u64,
 }
 
 impl Ring {
     /// No ring.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             base: 0,
             size: 0,
@@ -64,7 +64,7 @@ impl Ring {
     }
 
     /// Checks the buffer.
-    pub fn check(&self) -> Result<(), RingError> {
+    pub(crate) fn check(&self) -> Result<(), RingError> {
         if self.size < MIN_SIZE || !self.size.is_power_of_two() {
             return Err(RingError::Size);
         }
@@ -75,7 +75,7 @@ impl Ring {
     }
 
     /// Takes over a new INSERT.
-    pub fn set_insert(&mut self, insert: u64) -> Result<(), RingError> {
+    pub(crate) fn set_insert(&mut self, insert: u64) -> Result<(), RingError> {
         if insert % 8 != 0 || self.extract % 8 != 0 {
             return Err(RingError::Unaligned);
         }
@@ -90,12 +90,12 @@ impl Ring {
     }
 
     /// Whether all is executed.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.extract == self.insert
     }
 
     /// Address of the next instruction.
-    pub fn address(&self) -> u64 {
+    pub(crate) fn address(&self) -> u64 {
         self.base
             .wrapping_add(self.extract & u64::from(self.size).wrapping_sub(1))
     }

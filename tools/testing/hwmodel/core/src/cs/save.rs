@@ -23,7 +23,11 @@ impl Stream {
     /// Hands all state to `put`, word by word.
     ///
     /// What the stream waits for is not part of it: the instruction that waits is executed again.
-    pub fn save<E>(&self, now: u64, mut put: impl FnMut(u64) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn save<E>(
+        &self,
+        now: u64,
+        mut put: impl FnMut(u64) -> Result<(), E>,
+    ) -> Result<(), E> {
         for pair in self.regs.chunks_exact(2) {
             let [lo, hi] = [0, 1].map(|i| u64::from(pair.get(i).copied().unwrap_or(0)));
             put(lo | hi << 32)?;
@@ -64,7 +68,7 @@ impl Stream {
     }
 
     /// Takes all state from `get`. Returns whether it makes sense.
-    pub fn restore<E>(
+    pub(crate) fn restore<E>(
         &mut self,
         now: u64,
         mut get: impl FnMut() -> Result<u64, E>,

@@ -14,25 +14,25 @@ use crate::mcu::layout::cs_out;
 use crate::mmu::Requester;
 
 /// Registers of a stream.
-pub const REGISTERS: usize = 96;
+pub(crate) const REGISTERS: usize = 96;
 
 /// Nested calls.
-pub const CALL_DEPTH: usize = 8;
+pub(crate) const CALL_DEPTH: usize = 8;
 
 /// Which endpoints a group may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Endpoints {
+pub(crate) struct Endpoints {
     /// Shader cores for compute work.
-    pub compute: bool,
+    pub(crate) compute: bool,
     /// Shader cores for fragment work.
-    pub fragment: bool,
+    pub(crate) fragment: bool,
     /// The tiler.
-    pub tiler: bool,
+    pub(crate) tiler: bool,
 }
 
 impl Endpoints {
     /// As REQ_RESOURCE counts them.
-    pub fn resources(self) -> u8 {
+    pub(crate) fn resources(self) -> u8 {
         u8::from(self.compute)
             | u8::from(self.fragment) << 1
             | u8::from(self.tiler) << 2
@@ -41,30 +41,30 @@ impl Endpoints {
 }
 
 /// Where a stream runs.
-pub struct Cx<'a, 'b> {
+pub(crate) struct Cx<'a, 'b> {
     /// Memory, time, counters.
-    pub bus: &'a mut Bus<'b>,
+    pub(crate) bus: &'a mut Bus<'b>,
     /// The stream on the memory bus.
-    pub who: Requester,
+    pub(crate) who: Requester,
     /// The group slot, for records.
-    pub group: u8,
+    pub(crate) group: u8,
     /// The stream in its group.
-    pub queue: u8,
+    pub(crate) queue: u8,
     /// Registers and scoreboards.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// What the group may use.
-    pub endpoints: Endpoints,
+    pub(crate) endpoints: Endpoints,
     /// Progress counters of the group's streams.
-    pub progress: &'a mut [u64; crate::mcu::layout::MAX_STREAMS],
+    pub(crate) progress: &'a mut [u64; crate::mcu::layout::MAX_STREAMS],
     /// So many next jobs hang.
-    pub hang: &'a mut u32,
+    pub(crate) hang: &'a mut u32,
     /// The widest synchronization update of this burst.
-    pub notify: Option<Scope>,
+    pub(crate) notify: Option<Scope>,
 }
 
 /// Why a stream cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub(crate) enum Trouble {
     /// The address space does not answer now: try again.
     Stall,
     /// The stream is lost.
@@ -87,7 +87,7 @@ pub enum Trouble {
 
 /// What a stream waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Block {
+pub(crate) enum Block {
     /// Nothing.
     None,
     /// Scoreboard entries.
@@ -119,39 +119,39 @@ pub enum Block {
 
 /// One level of the call stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// Next instruction.
-    pub pc: u64,
+    pub(crate) pc: u64,
     /// First byte after the stream.
-    pub end: u64,
+    pub(crate) end: u64,
 }
 
 /// A command stream.
-pub struct Stream {
+pub(crate) struct Stream {
     /// Whether it was started.
-    pub started: bool,
+    pub(crate) started: bool,
     /// Its registers.
-    pub regs: [u32; REGISTERS],
+    pub(crate) regs: [u32; REGISTERS],
     /// Its ring.
-    pub ring: Ring,
+    pub(crate) ring: Ring,
     /// The doorbell that wakes it; zero is none.
-    pub doorbell: u8,
+    pub(crate) doorbell: u8,
     /// 15 is most urgent.
-    pub priority: u8,
+    pub(crate) priority: u8,
     /// What it waits for.
-    pub block: Block,
+    pub(crate) block: Block,
     /// The event that it waits for may have happened.
-    pub recheck: bool,
+    pub(crate) recheck: bool,
     /// EXTRACT in memory is out of date.
-    pub extract_dirty: bool,
+    pub(crate) extract_dirty: bool,
     /// The last burst ended because the address space did not answer.
-    pub stalled: bool,
+    pub(crate) stalled: bool,
     /// Something failed since the last ERROR_BARRIER.
-    pub error: bool,
+    pub(crate) error: bool,
     /// The heap context (HEAP_SET).
-    pub heap: u64,
+    pub(crate) heap: u64,
     /// Set while an answer to an exhausted heap is being used: address and size in pages.
-    pub heap_answer: Option<u64>,
+    pub(crate) heap_answer: Option<u64>,
     pub(super) ops: Ops,
     pub(super) depth: usize,
     pub(super) frames: [Frame; CALL_DEPTH],
@@ -167,7 +167,7 @@ pub struct Stream {
 
 impl Stream {
     /// Not started.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             started: false,
             regs: [0; REGISTERS],
@@ -194,7 +194,7 @@ impl Stream {
     }
 
     /// Forgets everything, in place.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.started = false;
         self.regs.fill(0);
         self.ring = Ring::new();
@@ -219,14 +219,14 @@ impl Stream {
     }
 
     /// Ends the stream for good.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.ops.clear();
         self.block = Block::Dead;
         self.stalled = false;
     }
 
     /// Address of the current instruction.
-    pub fn pc(&self) -> u64 {
+    pub(crate) fn pc(&self) -> u64 {
         match self.depth.checked_sub(1).and_then(|d| self.frames.get(d)) {
             Some(frame) => frame.pc,
             None => self.ring.address(),
@@ -234,47 +234,47 @@ impl Stream {
     }
 
     /// Whether there is nothing to execute and nothing in flight.
-    pub fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.ring.is_empty() && self.depth == 0 && self.ops.is_empty()
     }
 
     /// Whether there is something to execute.
-    pub fn has_instructions(&self) -> bool {
+    pub(crate) fn has_instructions(&self) -> bool {
         !self.ring.is_empty() || self.depth != 0
     }
 
     /// Whether operations are in flight.
-    pub fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         !self.ops.is_empty()
     }
 
     /// Whether a job is in flight.
-    pub fn has_job(&self) -> bool {
+    pub(crate) fn has_job(&self) -> bool {
         self.ops.has_job()
     }
 
     /// Whether a job is in flight that will never end.
-    pub fn has_stuck_job(&self) -> bool {
+    pub(crate) fn has_stuck_job(&self) -> bool {
         self.ops.iter().any(|op| op.running && op.time == FOREVER)
     }
 
     /// Non-zero scoreboard entries.
-    pub fn scoreboards(&self) -> u16 {
+    pub(crate) fn scoreboards(&self) -> u16 {
         self.ops.busy()
     }
 
     /// When an operation completes.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         self.ops.deadline()
     }
 
     /// Endpoint kinds that were asked for.
-    pub fn resources(&self) -> u8 {
+    pub(crate) fn resources(&self) -> u8 {
         self.resources
     }
 
     /// Whether another burst could change something right now.
-    pub fn wants_to_run(&self) -> bool {
+    pub(crate) fn wants_to_run(&self) -> bool {
         if !self.started || self.stalled {
             return false;
         }
@@ -287,7 +287,7 @@ impl Stream {
     }
 
     /// STATUS_BLOCKED_REASON.
-    pub fn blocked_reason(&self) -> u32 {
+    pub(crate) fn blocked_reason(&self) -> u32 {
         match self.block {
             Block::Scoreboard(_) => cs_out::BLOCKED_SB,
             Block::Sync { .. } => cs_out::BLOCKED_SYNC,
@@ -299,7 +299,7 @@ impl Stream {
     }
 
     /// STATUS_WAIT.
-    pub fn wait_status(&self) -> u32 {
+    pub(crate) fn wait_status(&self) -> u32 {
         match self.block {
             Block::Scoreboard(mask) => u32::from(mask) | cs_out::WAIT_SB_SRC_WAIT,
             Block::Sync { wide, greater, .. } => {
@@ -318,7 +318,7 @@ impl Stream {
     }
 
     /// Address and value of the synchronization object waited for, else zeros.
-    pub fn wait_sync(&self) -> (u64, u64) {
+    pub(crate) fn wait_sync(&self) -> (u64, u64) {
         match self.block {
             Block::Sync { addr, value, .. } => (addr, value),
             _ => (0, 0),

@@ -44,25 +44,25 @@ const PIECE: usize = 256;
 
 /// What the firmware leaves in the first word after the initial data of its first writable
 /// private section while it runs.
-pub const RUNNING: u32 = 0x6e75_7221;
+pub(crate) const RUNNING: u32 = 0x6e75_7221;
 
 /// ... and after it was halted.
-pub const HALTED: u32 = 0x746c_6821;
+pub(crate) const HALTED: u32 = 0x746c_6821;
 
 /// The image is not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bad {
+pub(crate) struct Bad {
     /// Where.
-    pub va: u64,
+    pub(crate) va: u64,
     /// What was found there.
-    pub value: u64,
+    pub(crate) value: u64,
     /// What is wrong.
-    pub note: &'static str,
+    pub(crate) note: &'static str,
 }
 
 /// How a step of the boot ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// There is more to do.
     More,
     /// The address space does not answer now.
@@ -97,15 +97,15 @@ enum Stage {
 }
 
 /// A boot in progress, and what it found.
-pub struct Boot {
+pub(crate) struct Boot {
     stage: Stage,
     warm: bool,
     table: u64,
     sections: u32,
     /// Interface version that is going to be reported.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Address of the word that tells a running firmware from a halted one, if there is one.
-    pub state_word: Option<u64>,
+    pub(crate) state_word: Option<u64>,
 }
 
 fn bad(va: u64, value: u64, note: &'static str) -> Failure {
@@ -137,7 +137,7 @@ impl From<Wrong> for Failure {
 
 impl Boot {
     /// Not started.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             stage: Stage::Vectors,
             warm: false,
@@ -149,12 +149,16 @@ impl Boot {
     }
 
     /// Starts.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         *self = Self::new();
     }
 
     /// Bounded work.
-    pub fn step(&mut self, bus: &mut Bus<'_>, iface: &mut Interface) -> Result<Progress, Bad> {
+    pub(crate) fn step(
+        &mut self,
+        bus: &mut Bus<'_>,
+        iface: &mut Interface,
+    ) -> Result<Progress, Bad> {
         let result = match self.stage {
             Stage::Vectors => self.vectors(bus),
             Stage::Table => self.check_table(bus),

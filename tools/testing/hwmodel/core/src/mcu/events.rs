@@ -20,7 +20,7 @@ use crate::bus::Bus;
 use crate::host::Line;
 
 /// Raises an event of a group.
-pub fn raise_group(
+pub(crate) fn raise_group(
     bus: &mut Bus<'_>,
     io: Blocks,
     id: u8,
@@ -51,7 +51,7 @@ pub fn raise_group(
 }
 
 /// Raises an event of a stream.
-pub fn raise_stream(
+pub(crate) fn raise_stream(
     bus: &mut Bus<'_>,
     group: &GroupBlocks,
     id: u8,
@@ -81,7 +81,12 @@ pub fn raise_stream(
 }
 
 /// Tells the host to look at a stream.
-pub fn interrupt_stream(bus: &mut Bus<'_>, io: Blocks, id: u8, stream: u8) -> Result<(), Hitch> {
+pub(crate) fn interrupt_stream(
+    bus: &mut Bus<'_>,
+    io: Blocks,
+    id: u8,
+    stream: u8,
+) -> Result<(), Hitch> {
     let bit = 1u32.wrapping_shl(u32::from(stream));
     let req = iface::read32(bus, io.output + csg_out::CS_IRQ_REQ)?;
     let ack = iface::read32(bus, io.input + csg_in::CS_IRQ_ACK)?;

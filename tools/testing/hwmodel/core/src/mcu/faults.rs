@@ -13,7 +13,7 @@ use crate::inject::number8;
 use crate::inject::InjectError;
 
 /// Syntax and meaning.
-pub const HELP: &[(&str, &str)] = &[
+pub(crate) const HELP: &[(&str, &str)] = &[
     ("mcu boot hang", "the next boots never complete"),
     ("mcu boot fatal", "the next boots end in a fatal state"),
     ("mcu halt hang", "requests to halt are ignored"),
@@ -52,7 +52,7 @@ pub const HELP: &[(&str, &str)] = &[
 
 /// A level of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// Global.
     Glb,
     /// Groups.
@@ -78,11 +78,11 @@ struct AckFault {
 
 /// An event of the firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
+pub(crate) struct Event {
     /// Where it is raised.
-    pub level: Level,
+    pub(crate) level: Level,
     /// Its bit.
-    pub bit: u32,
+    pub(crate) bit: u32,
 }
 
 const EVENTS: [(&str, Event); 7] = [
@@ -139,31 +139,31 @@ const EVENTS: [(&str, Event); 7] = [
 
 /// A stream exception that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exception {
+pub(crate) struct Exception {
     /// Group slot.
-    pub group: u8,
+    pub(crate) group: u8,
     /// Stream in it.
-    pub stream: u8,
+    pub(crate) stream: u8,
     /// Exception type.
-    pub kind: u8,
+    pub(crate) kind: u8,
     /// Fatal, not just a fault.
-    pub fatal: bool,
+    pub(crate) fatal: bool,
 }
 
 /// What is wrong with the firmware.
-pub struct Faults {
+pub(crate) struct Faults {
     /// Boots never complete.
-    pub boot_hang: bool,
+    pub(crate) boot_hang: bool,
     /// Boots fail.
-    pub boot_fatal: bool,
+    pub(crate) boot_fatal: bool,
     /// Halts are ignored.
-    pub halt_hang: bool,
+    pub(crate) halt_hang: bool,
     /// The firmware dies at its next step.
-    pub crash: bool,
+    pub(crate) crash: bool,
     /// So many next jobs hang.
-    pub job_hang: u32,
+    pub(crate) job_hang: u32,
     /// Reported once.
-    pub exception: Option<Exception>,
+    pub(crate) exception: Option<Exception>,
     acks: [AckFault; 3],
     drop: [u32; EVENTS.len()],
     repeat: [u32; EVENTS.len()],
@@ -171,7 +171,7 @@ pub struct Faults {
 
 impl Faults {
     /// All well.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             boot_hang: false,
             boot_fatal: false,
@@ -199,7 +199,7 @@ impl Faults {
 
     /// The acknowledgement word after the bits in `done` were served. `late` keeps the time of
     /// delayed ones.
-    pub fn acknowledge(
+    pub(crate) fn acknowledge(
         &self,
         level: Level,
         (req, ack): (u32, u32),
@@ -249,12 +249,12 @@ impl Faults {
     }
 
     /// Whether this event gets lost.
-    pub fn drops(&mut self, event: Event) -> bool {
+    pub(crate) fn drops(&mut self, event: Event) -> bool {
         Self::take(&mut self.drop, event)
     }
 
     /// Whether this event is raised a second time.
-    pub fn repeats(&mut self, event: Event) -> bool {
+    pub(crate) fn repeats(&mut self, event: Event) -> bool {
         Self::take(&mut self.repeat, event)
     }
 
@@ -268,7 +268,10 @@ impl Faults {
     }
 
     /// Parses the words after `mcu`.
-    pub fn parse(&mut self, words: &mut SplitAsciiWhitespace<'_>) -> Result<(), InjectError> {
+    pub(crate) fn parse(
+        &mut self,
+        words: &mut SplitAsciiWhitespace<'_>,
+    ) -> Result<(), InjectError> {
         let first = words.next().ok_or(InjectError::Missing)?;
         let mut second = || words.next().ok_or(InjectError::Missing);
         match first {

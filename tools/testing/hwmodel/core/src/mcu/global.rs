@@ -15,14 +15,14 @@ use crate::bus::Bus;
 use crate::host::Line;
 
 /// Interrupt of the global interface.
-pub const JOB_IRQ_GLOBAL: u32 = 1 << 31;
+pub(crate) const JOB_IRQ_GLOBAL: u32 = 1 << 31;
 
 /// From this interface version on, a state field replaces the HALT bit.
 const STATE_FIELD: u32 = layout::version(4, 1, 0);
 
 /// What the host asked the whole firmware to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Go on.
     Run,
     /// Halt.
@@ -30,17 +30,17 @@ pub enum Outcome {
 }
 
 /// State of the global interface.
-pub struct Global {
+pub(crate) struct Global {
     /// A doorbell was rung.
-    pub kick: bool,
+    pub(crate) kick: bool,
     /// When a delayed acknowledgement is due.
-    pub late: Option<u64>,
+    pub(crate) late: Option<u64>,
     /// Shader cores that groups may use.
-    pub core_mask: u64,
+    pub(crate) core_mask: u64,
     /// No progress for so many cycles is too long; zero turns it off.
-    pub progress_cycles: u64,
+    pub(crate) progress_cycles: u64,
     /// Hysteresis before GLB_IDLE in cycles.
-    pub idle_cycles: u64,
+    pub(crate) idle_cycles: u64,
     idle_enabled: bool,
     idle_since: Option<u64>,
     idle_raised: bool,
@@ -48,7 +48,7 @@ pub struct Global {
 
 impl Global {
     /// As after power-on.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             kick: false,
             late: None,
@@ -62,12 +62,12 @@ impl Global {
     }
 
     /// As after power-on.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::new();
     }
 
     /// Serves the requests. Returns the groups whose doorbells were rung, and what to do.
-    pub fn process(
+    pub(crate) fn process(
         &mut self,
         bus: &mut Bus<'_>,
         io: Blocks,
@@ -125,7 +125,7 @@ impl Global {
 
     /// Follows the groups' idleness: raises GLB_IDLE once it has lasted. Returns the time at which
     /// there will be something to do.
-    pub fn idle(
+    pub(crate) fn idle(
         &mut self,
         bus: &mut Bus<'_>,
         io: Blocks,
@@ -172,7 +172,7 @@ impl Default for Global {
 }
 
 /// A number of core cycles as time at the present clock rate.
-pub fn cycles_to_ns(bus: &Bus<'_>, cycles: u64) -> u64 {
+pub(crate) fn cycles_to_ns(bus: &Bus<'_>, cycles: u64) -> u64 {
     let mhz = (bus.core_hz() / 1_000_000).max(1);
     cycles.saturating_mul(1000) / mhz
 }

@@ -47,41 +47,41 @@ use crate::record::Place;
 const WIDE_ENDPOINTS: u32 = layout::version(4, 0, 0);
 
 /// What a group needs from the rest of the firmware.
-pub struct Ctl<'a> {
+pub(crate) struct Ctl<'a> {
     /// Its blocks.
-    pub io: &'a GroupBlocks,
+    pub(crate) io: &'a GroupBlocks,
     /// Its slot.
-    pub id: u8,
+    pub(crate) id: u8,
     /// Interface version.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Streams of a group.
-    pub streams: usize,
+    pub(crate) streams: usize,
     /// Misbehaviour.
-    pub faults: &'a mut Faults,
+    pub(crate) faults: &'a mut Faults,
 }
 
 /// A group slot.
-pub struct Group {
+pub(crate) struct Group {
     /// A group is on the slot.
-    pub active: bool,
+    pub(crate) active: bool,
     /// A doorbell was rung for the group.
-    pub kick: bool,
+    pub(crate) kick: bool,
     /// Streams whose doorbells were rung.
-    pub rung: u32,
+    pub(crate) rung: u32,
     /// When a delayed acknowledgement is due.
-    pub late: Option<u64>,
+    pub(crate) late: Option<u64>,
     /// All streams are idle, and the host was told.
-    pub idle: bool,
+    pub(crate) idle: bool,
     /// Address space of the group.
-    pub as_nr: u8,
+    pub(crate) as_nr: u8,
     /// Shader cores that the group may use.
-    pub shaders: u64,
+    pub(crate) shaders: u64,
     /// Tilers that the group may use.
-    pub tilers: u64,
+    pub(crate) tilers: u64,
     /// A SYNC_UPDATE event is to be raised.
-    pub sync_updated: bool,
+    pub(crate) sync_updated: bool,
     /// The streams.
-    pub streams: [Stream; MAX_STREAMS],
+    pub(crate) streams: [Stream; MAX_STREAMS],
     /// State that the last request asked for, once it was carried out.
     state: u32,
     endpoints: Endpoints,
@@ -97,7 +97,7 @@ pub struct Group {
 
 impl Group {
     /// Empty.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             active: false,
             kick: false,
@@ -126,7 +126,7 @@ impl Group {
     }
 
     /// As after power-on.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.empty();
         self.kick = false;
         self.late = None;
@@ -156,7 +156,7 @@ impl Group {
     }
 
     /// The firmware was booted: takes over the state that the host was last told.
-    pub fn booted(&mut self, bus: &mut Bus<'_>, io: Blocks) -> Result<(), Hitch> {
+    pub(crate) fn booted(&mut self, bus: &mut Bus<'_>, io: Blocks) -> Result<(), Hitch> {
         self.reset();
         self.state = iface::read32(bus, io.output + csg_out::ACK)? & csg_in::STATE_MASK;
         Ok(())
@@ -167,7 +167,7 @@ impl Group {
     }
 
     /// Serves requests and doorbells.
-    pub fn process(&mut self, bus: &mut Bus<'_>, ctl: &mut Ctl<'_>) -> Result<(), Hitch> {
+    pub(crate) fn process(&mut self, bus: &mut Bus<'_>, ctl: &mut Ctl<'_>) -> Result<(), Hitch> {
         let io = ctl.io.io;
         let req = iface::read32(bus, io.input + csg_in::REQ)?;
         let ack = iface::read32(bus, io.output + csg_out::ACK)?;
@@ -537,7 +537,7 @@ impl Group {
     }
 
     /// When a delayed acknowledgement is due.
-    pub fn late_at(&self) -> Option<u64> {
+    pub(crate) fn late_at(&self) -> Option<u64> {
         match (self.late, self.late_stream) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -575,7 +575,7 @@ impl Group {
     }
 
     /// Notes why a stream cannot go on: it is reported later.
-    pub fn fail(&mut self, index: usize, trouble: Trouble) {
+    pub(crate) fn fail(&mut self, index: usize, trouble: Trouble) {
         if let Some(stream) = self.streams.get_mut(index) {
             match trouble {
                 Trouble::Stall => return,
@@ -593,7 +593,7 @@ impl Group {
     }
 
     /// Reads INSERT of the streams whose doorbells were rung.
-    pub fn read_inserts(&mut self, bus: &mut Bus<'_>, id: u8) -> Result<(), Hitch> {
+    pub(crate) fn read_inserts(&mut self, bus: &mut Bus<'_>, id: u8) -> Result<(), Hitch> {
         for index in 0..MAX_STREAMS {
             let bit = 1u32 << index;
             if self.rung & bit == 0 {
@@ -620,7 +620,7 @@ impl Group {
     }
 
     /// Runs one stream. Returns how widely a synchronization update is to be announced.
-    pub fn run(
+    pub(crate) fn run(
         &mut self,
         bus: &mut Bus<'_>,
         ctl: &mut Ctl<'_>,
@@ -697,12 +697,12 @@ impl Group {
     }
 
     /// Whether something is left to report.
-    pub fn has_reports(&self) -> bool {
+    pub(crate) fn has_reports(&self) -> bool {
         self.trouble.iter().any(Option::is_some)
     }
 
     /// Reports what went wrong in streams.
-    pub fn report(&mut self, bus: &mut Bus<'_>, ctl: &mut Ctl<'_>) -> Result<(), Hitch> {
+    pub(crate) fn report(&mut self, bus: &mut Bus<'_>, ctl: &mut Ctl<'_>) -> Result<(), Hitch> {
         for index in 0..MAX_STREAMS {
             let Some(Some(trouble)) = self.trouble.get(index).copied() else {
                 continue;
@@ -763,7 +763,7 @@ impl Group {
     }
 
     /// The address space of the group was disabled: what waits for it is terminated.
-    pub fn address_space_gone(&mut self) {
+    pub(crate) fn address_space_gone(&mut self) {
         for index in 0..MAX_STREAMS {
             let Some(stream) = self.streams.get(index) else {
                 break;
@@ -801,7 +801,11 @@ impl Group {
     }
 
     /// Follows the streams' idleness, and raises CSG_IDLE when all have become idle.
-    pub fn update_idle(&mut self, bus: &mut Bus<'_>, ctl: &mut Ctl<'_>) -> Result<(), Hitch> {
+    pub(crate) fn update_idle(
+        &mut self,
+        bus: &mut Bus<'_>,
+        ctl: &mut Ctl<'_>,
+    ) -> Result<(), Hitch> {
         let quiet = self.rung == 0 && !self.kick && !self.has_reports();
         let idle = quiet && (0..ctl.streams).all(|index| self.stream_is_idle(index));
         if idle == self.idle {
@@ -818,7 +822,7 @@ impl Group {
 
     /// Raises the progress timer event when jobs have been stuck for `timeout` nanoseconds (zero:
     /// never). Returns the time at which there will be something to do.
-    pub fn watch_progress(
+    pub(crate) fn watch_progress(
         &mut self,
         bus: &mut Bus<'_>,
         ctl: &mut Ctl<'_>,

@@ -16,14 +16,14 @@ use crate::mmu::MmuError;
 use crate::mmu::Requester;
 
 /// The processor on the memory bus.
-pub const MCU: Requester = Requester {
+pub(crate) const MCU: Requester = Requester {
     as_nr: 0,
     source: 0,
 };
 
 /// Why the firmware cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hitch {
+pub(crate) enum Hitch {
     /// The address space does not answer now: try again.
     Retry,
     /// An access of the firmware failed for good at this address.
@@ -38,48 +38,48 @@ fn hitch(va: u64) -> impl Fn(MmuError) -> Hitch {
 }
 
 /// Reads a word.
-pub fn read32(bus: &mut Bus<'_>, va: u64) -> Result<u32, Hitch> {
+pub(crate) fn read32(bus: &mut Bus<'_>, va: u64) -> Result<u32, Hitch> {
     bus.read32(MCU, va).map_err(hitch(va))
 }
 
 /// Reads a double word.
-pub fn read64(bus: &mut Bus<'_>, va: u64) -> Result<u64, Hitch> {
+pub(crate) fn read64(bus: &mut Bus<'_>, va: u64) -> Result<u64, Hitch> {
     bus.read64(MCU, va).map_err(hitch(va))
 }
 
 /// Writes a word.
-pub fn write32(bus: &mut Bus<'_>, va: u64, value: u32) -> Result<(), Hitch> {
+pub(crate) fn write32(bus: &mut Bus<'_>, va: u64, value: u32) -> Result<(), Hitch> {
     bus.write32(MCU, va, value).map_err(hitch(va))
 }
 
 /// Writes a double word.
-pub fn write64(bus: &mut Bus<'_>, va: u64, value: u64) -> Result<(), Hitch> {
+pub(crate) fn write64(bus: &mut Bus<'_>, va: u64, value: u64) -> Result<(), Hitch> {
     bus.write64(MCU, va, value).map_err(hitch(va))
 }
 
 /// Reads bytes.
-pub fn read(bus: &mut Bus<'_>, va: u64, buf: &mut [u8]) -> Result<(), Hitch> {
+pub(crate) fn read(bus: &mut Bus<'_>, va: u64, buf: &mut [u8]) -> Result<(), Hitch> {
     bus.read(MCU, va, Access::Read, buf).map_err(hitch(va))
 }
 
 /// Input and output block of one level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Blocks {
+pub(crate) struct Blocks {
     /// Written by the host.
-    pub input: u64,
+    pub(crate) input: u64,
     /// Written by the firmware.
-    pub output: u64,
+    pub(crate) output: u64,
 }
 
 /// A group's blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GroupBlocks {
+pub(crate) struct GroupBlocks {
     /// The control block.
-    pub control: u64,
+    pub(crate) control: u64,
     /// Input and output.
-    pub io: Blocks,
+    pub(crate) io: Blocks,
     /// Those of its streams.
-    pub streams: [Blocks; MAX_STREAMS],
+    pub(crate) streams: [Blocks; MAX_STREAMS],
 }
 
 impl GroupBlocks {
@@ -98,7 +98,7 @@ impl GroupBlocks {
 
 /// What is wrong with the interface in the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
+pub(crate) enum Wrong {
     /// This word of the interface is not valid.
     Word(u64, &'static str),
     /// See [`Hitch`].
@@ -112,15 +112,15 @@ impl From<Hitch> for Wrong {
 }
 
 /// Where everything is.
-pub struct Interface {
+pub(crate) struct Interface {
     /// The global blocks.
-    pub glb: Blocks,
+    pub(crate) glb: Blocks,
     /// Groups.
-    pub groups: usize,
+    pub(crate) groups: usize,
     /// Streams of each group.
-    pub streams: usize,
+    pub(crate) streams: usize,
     /// The groups' blocks.
-    pub group: [GroupBlocks; MAX_GROUPS],
+    pub(crate) group: [GroupBlocks; MAX_GROUPS],
 }
 
 /// Size of input and output blocks that must be mapped.
@@ -128,7 +128,7 @@ const BLOCK: u64 = 0x40;
 
 impl Interface {
     /// Nothing known.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             glb: Blocks {
                 input: 0,
@@ -141,7 +141,7 @@ impl Interface {
     }
 
     /// Finds the blocks from the control blocks in the shared section.
-    pub fn locate(&mut self, bus: &mut Bus<'_>) -> Result<(), Wrong> {
+    pub(crate) fn locate(&mut self, bus: &mut Bus<'_>) -> Result<(), Wrong> {
         let number = |at: u64, max: usize, value: u32, what| match usize::try_from(value) {
             Ok(n) if n > 0 && n <= max => Ok(n),
             _ => Err(Wrong::Word(at, what)),

@@ -15,10 +15,10 @@ use crate::bus::Bus;
 use crate::cs::Stream;
 
 /// Size of a suspend buffer that the interface reports, in bytes.
-pub const BUFFER_SIZE: u32 = 0x4000;
+pub(crate) const BUFFER_SIZE: u32 = 0x4000;
 
 /// Size of a protected mode suspend buffer that the interface reports, in bytes.
-pub const PROTECTED_BUFFER_SIZE: u32 = 0x1000;
+pub(crate) const PROTECTED_BUFFER_SIZE: u32 = 0x1000;
 
 const MAGIC: u64 = 0x6469_6c61_7647_5343;
 
@@ -32,7 +32,7 @@ const _: () = assert!(HEADER + STREAM * MAX_STREAMS as u64 <= BUFFER_SIZE as u64
 
 /// Why a buffer cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Damage {
+pub(crate) enum Damage {
     /// There is no valid header.
     Header,
     /// The checksum is wrong, or the content makes no sense.
@@ -48,7 +48,7 @@ impl From<Hitch> for Damage {
 }
 
 /// Writes the streams in `started` with their progress counters.
-pub fn save(
+pub(crate) fn save(
     bus: &mut Bus<'_>,
     buffer: u64,
     streams: &[Stream; MAX_STREAMS],
@@ -82,7 +82,7 @@ pub fn save(
 
 /// Reads a buffer back. The streams in it are restored except for their rings' addresses, which
 /// the host programs anew; the buffer is used up. Returns the set of streams.
-pub fn restore(
+pub(crate) fn restore(
     bus: &mut Bus<'_>,
     buffer: u64,
     streams: &mut [Stream; MAX_STREAMS],
