@@ -16,16 +16,17 @@
 //! known that sets any.
 
 use kernel::prelude::*;
-use kernel::sync::Arc;
 use shims::uapi;
 
-use crate::driver::MaliDriver;
+use crate::driver::{
+    DrmFile,
+    Entered, //
+};
 use crate::sync::bits;
-use crate::vm;
 use crate::vm::{
+    op,
     MapFlags,
     Op,
-    OpReq,
     Vm, //
 };
 
@@ -101,7 +102,7 @@ impl Request {
         }
     }
 
-    fn prepare(self, vm: &Arc<Vm>, file: &drm::File<MaliDriver>) -> Result<Option<Op>> {
+    fn prepare(self, vm: &Vm, file: &DrmFile) -> Result<Option<Op>> {
         let req = match self {
             Request::Nothing => return Ok(None),
             Request::Map {
@@ -110,7 +111,7 @@ impl Request {
                 va,
                 size,
                 flags,
-            } => OpReq::Map {
+            } => op::Request::Map {
                 // An unknown BO is an invalid argument of the operation, not of the ioctl.
                 bo: file.lookup(handle).map_err(|_| EINVAL)?,
                 bo_offset,
@@ -118,7 +119,7 @@ impl Request {
                 size,
                 flags,
             },
-            Request::Unmap { va, size } => OpReq::Unmap { va, size },
+            Request::Unmap { va, size } => op::Request::Unmap { va, size },
         };
         Op::prepare(vm, req).map(Some)
     }
@@ -126,9 +127,9 @@ impl Request {
 
 /// VM_BIND.
 pub(crate) fn vm_bind(
-    _dev: &drm::Entered<'_, MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_vm_bind,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.flags & !uapi::DRM_PANTHOR_VM_BIND_ASYNC != 0 {
         return Err(EINVAL);
@@ -162,9 +163,11 @@ pub(crate) fn vm_bind(
         }
     }
     if !ops.is_empty() {
-        if let Err((n, err)) = vm::execute(&vm, &mut ops) {
+        if let Err((n, err)) = vm.bind(&mut ops) {
             failed = Some((indices.get(n).copied().unwrap_or(0), err));
         }
+        drop(ops);
+        vm.gpuvm().deferred_cleanup();
     }
     match failed {
         None => Ok(0),

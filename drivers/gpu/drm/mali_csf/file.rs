@@ -20,12 +20,20 @@ use shims::uapi;
 
 pub(crate) mod handles;
 
-use crate::driver::MaliDriver;
+use crate::driver::{
+    Driver,
+    DrmDevice,
+    DrmFile,
+    Entered, //
+};
 use crate::gem as bo;
 use crate::group::state::Status;
 use crate::group::Group;
 use crate::vm;
-use crate::vm::Vm;
+use crate::vm::{
+    Split,
+    Vm, //
+};
 use handles::Handles;
 
 /// Most VMs of a file.
@@ -70,15 +78,15 @@ impl File {
     }
 
     /// Whether the caller may use the upper two group priorities.
-    pub(crate) fn is_privileged(file: &drm::File<MaliDriver>) -> bool {
+    pub(crate) fn is_privileged(file: &DrmFile) -> bool {
         drm::task::capable_sys_nice() || file.is_current_master()
     }
 }
 
 impl drm::DriverFile for File {
-    type Driver = MaliDriver;
+    type Driver = Driver;
 
-    fn open(_dev: &drm::Entered<'_, MaliDriver>) -> Result<Pin<KBox<Self>>> {
+    fn open(_dev: &Entered<'_>) -> Result<Pin<KBox<Self>>> {
         KBox::pin_init(
             pin_init!(Self {
                 vms <- Handles::new(MAX_VMS),
@@ -89,7 +97,7 @@ impl drm::DriverFile for File {
         )
     }
 
-    fn postclose(&self, dev: &drm::Device<MaliDriver>) {
+    fn postclose(&self, dev: &DrmDevice) {
         let mut ended = false;
         while let Some(group) = self.groups.pop() {
             group.link().fail(Status::destroy);
@@ -108,30 +116,31 @@ impl drm::DriverFile for File {
 
 /// VM_CREATE.
 pub(crate) fn vm_create(
-    dev: &drm::Entered<'_, MaliDriver>,
+    dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_vm_create,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.flags != 0 {
         return Err(EINVAL);
     }
-    let device = dev.bound();
-    let split = vm::split::user(
-        device.info().va_bits(),
+    let device = dev.bound().device();
+    let split = Split::new(
+        device.info.va_bits(),
         args.user_va_range,
         drm::task::address_space_size(),
     )?;
-    let id = file.vms().insert_with(|| Vm::new_user(device, &split))?;
-    args.id = id;
+    args.id = file
+        .vms()
+        .insert_with(|| Vm::new_user(dev, &device.mmu, &split))?;
     args.user_va_range = split.user_end;
     Ok(0)
 }
 
 /// VM_DESTROY.
 pub(crate) fn vm_destroy(
-    _dev: &drm::Entered<'_, MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_vm_destroy,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.pad != 0 {
         return Err(EINVAL);
@@ -143,9 +152,9 @@ pub(crate) fn vm_destroy(
 
 /// VM_GET_STATE.
 pub(crate) fn vm_get_state(
-    _dev: &drm::Entered<'_, MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_vm_get_state,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     let vm = file.vms().get(args.vm_id).ok_or(EINVAL)?;
     args.state = match vm.state() {
@@ -157,19 +166,24 @@ pub(crate) fn vm_get_state(
 
 /// BO_CREATE. The size is rounded up to pages and written back.
 pub(crate) fn bo_create(
-    dev: &drm::Entered<'_, MaliDriver>,
+    dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_bo_create,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.size == 0 || args.pad != 0 {
         return Err(EINVAL);
     }
-    let flags = bo::BoFlags::from_bits(args.flags).ok_or(EINVAL)?;
     let exclusive = match args.exclusive_vm_id {
         0 => None,
         id => Some(file.vms().get(id).ok_or(EINVAL)?),
     };
-    let bo = bo::create(dev, args.size, flags, exclusive.as_ref())?;
+    let bo = bo::create(
+        dev,
+        dev.bound().device().gpu.coherent(),
+        args.size,
+        args.flags,
+        exclusive.as_deref(),
+    )?;
     args.size = u64::try_from(bo.size()).map_err(|_| EINVAL)?;
     args.handle = bo.create_handle(file)?;
     Ok(0)
@@ -177,9 +191,9 @@ pub(crate) fn bo_create(
 
 /// BO_MMAP_OFFSET.
 pub(crate) fn bo_mmap_offset(
-    _dev: &drm::Entered<'_, MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_bo_mmap_offset,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.pad != 0 {
         return Err(EINVAL);
@@ -190,9 +204,9 @@ pub(crate) fn bo_mmap_offset(
 
 /// BO_SET_LABEL. A null pointer removes the label.
 pub(crate) fn bo_set_label(
-    _dev: &drm::Entered<'_, MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_bo_set_label,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.pad != 0 {
         return Err(EINVAL);
@@ -206,25 +220,82 @@ pub(crate) fn bo_set_label(
     Ok(0)
 }
 
+/// A part of a BO whose CPU caches are to be cleaned, and maybe invalidated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SyncRange {
+    offset: u64,
+    size: u64,
+    invalidate: bool,
+}
+
+impl SyncRange {
+    /// # Errors
+    ///
+    /// `EINVAL` for an unknown type, or a range that is not inside a BO of `bo_size` bytes.
+    fn parse(raw: &uapi::drm_panthor_bo_sync_op, bo_size: u64) -> Result<Self> {
+        let invalidate = match raw.type_ {
+            uapi::DRM_PANTHOR_BO_SYNC_CPU_CACHE_FLUSH => false,
+            uapi::DRM_PANTHOR_BO_SYNC_CPU_CACHE_FLUSH_AND_INVALIDATE => true,
+            _ => return Err(EINVAL),
+        };
+        match raw.offset.checked_add(raw.size) {
+            Some(end) if end <= bo_size => Ok(Self {
+                offset: raw.offset,
+                size: raw.size,
+                invalidate,
+            }),
+            _ => Err(EINVAL),
+        }
+    }
+}
+
+/// BO_SYNC. Ends with the first operation that fails.
+pub(crate) fn bo_sync(
+    _dev: &Entered<'_>,
+    args: &mut uapi::drm_panthor_bo_sync,
+    file: &DrmFile,
+) -> Result<u32> {
+    let ops = drm::uobj::read_array::<uapi::drm_panthor_bo_sync_op>(
+        args.ops.array,
+        args.ops.count,
+        args.ops.stride,
+        drm::min_size!(uapi::drm_panthor_bo_sync_op, size),
+    )?;
+    for op in &ops {
+        let bo = file.lookup(op.handle)?;
+        let range = SyncRange::parse(op, u64::try_from(bo.size()).map_err(|_| EINVAL)?)?;
+        // Memory that the CPU writes around its caches has nothing to be cleaned.
+        if range.size == 0 || !bo.flags().contains(drm::gem::Flags::WRITE_BACK) {
+            continue;
+        }
+        let pinned = bo.pin()?;
+        pinned.sync_for_device(range.offset, range.size);
+        if range.invalidate {
+            pinned.sync_for_cpu(range.offset, range.size);
+        }
+    }
+    Ok(0)
+}
+
 /// BO_QUERY_INFO.
 pub(crate) fn bo_query_info(
-    _dev: &drm::Entered<'_, MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_bo_query_info,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     let bo = file.lookup(args.handle)?;
     // Foreign buffers can't be imported, so no BO has a flag beside those of its creation.
     args.extra_flags = 0;
-    args.create_flags = bo.flags().bits();
+    args.create_flags = (**bo).flags();
     args.pad = 0;
     Ok(0)
 }
 
 /// SET_USER_MMIO_OFFSET.
 pub(crate) fn set_user_mmio_offset(
-    _dev: &drm::Entered<'_, MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_set_user_mmio_offset,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.offset != uapi::DRM_PANTHOR_USER_MMIO_OFFSET_32BIT
         && args.offset != uapi::DRM_PANTHOR_USER_MMIO_OFFSET_64BIT
@@ -240,7 +311,7 @@ pub(crate) fn set_user_mmio_offset(
 /// # Errors
 ///
 /// `EINVAL` for a mapping of MMIO that is not exactly the flush id page, shared and read-only.
-pub(crate) fn mmap(file: &drm::File<MaliDriver>, req: &mmap::Request) -> Result<mmap::Claim> {
+pub(crate) fn mmap(file: &DrmFile, req: &mmap::Request) -> Result<mmap::Claim> {
     let Some(offset) = req.offset().checked_sub(file.mmio_offset.load(Relaxed)) else {
         return Ok(mmap::Claim::Gem);
     };
@@ -256,4 +327,36 @@ pub(crate) fn mmap(file: &drm::File<MaliDriver>, req: &mmap::Request) -> Result<
         tag: TAG_FLUSH_ID,
         writable: false,
     }))
+}
+
+#[kernel::macros::kunit_tests(mali_csf_file)]
+mod tests {
+    use super::*;
+
+    fn op(type_: u32, offset: u64, size: u64) -> uapi::drm_panthor_bo_sync_op {
+        uapi::drm_panthor_bo_sync_op {
+            handle: 1,
+            type_,
+            offset,
+            size,
+        }
+    }
+
+    #[test]
+    fn ranges_inside_a_buffer_are_synchronised() {
+        assert!(SyncRange::parse(&op(0, 0, 4096), 4096).is_ok());
+        assert!(SyncRange::parse(&op(1, 4096, 0), 4096).is_ok());
+    }
+
+    #[test]
+    fn ranges_that_leave_the_buffer_are_refused() {
+        assert_eq!(SyncRange::parse(&op(0, 1, 4096), 4096), Err(EINVAL));
+        assert_eq!(SyncRange::parse(&op(0, u64::MAX, 2), 4096), Err(EINVAL));
+        assert_eq!(SyncRange::parse(&op(0, 4097, 0), 4096), Err(EINVAL));
+    }
+
+    #[test]
+    fn types_that_do_not_exist_are_refused() {
+        assert_eq!(SyncRange::parse(&op(2, 0, 64), 4096), Err(EINVAL));
+    }
 }

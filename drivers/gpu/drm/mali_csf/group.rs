@@ -29,15 +29,23 @@ pub(crate) mod link;
 pub(crate) mod state;
 pub(crate) mod submit;
 
+use crate::driver::{
+    DrmFile,
+    Entered, //
+};
 use crate::file::File;
 use crate::fw::{
     Blocked,
     CoreMasks,
+    Cs,
     Csg,
     Endpoints,
     Firmware, //
 };
-use crate::gem::KernelBo;
+use crate::gem::{
+    KernelBo,
+    Place, //
+};
 use crate::mmu;
 use crate::queue::{
     Queue,
@@ -102,12 +110,11 @@ impl Group {
             KernelBo::new(
                 &vm,
                 queue_args.len() * SYNCOBJ_SIZE,
-                MapFlags::NOEXEC | MapFlags::UNCACHED,
-                c"Group sync objects",
+                MapFlags::NOEXEC.or(MapFlags::UNCACHED),
+                Place::Anywhere,
             )?,
             GFP_KERNEL,
         )?;
-        sync.map()?;
         let link = Link::new(fw.clone(), sched.core().clone())?;
 
         let mut queues = KVec::with_capacity(queue_args.len(), GFP_KERNEL)?;
@@ -190,6 +197,24 @@ impl Group {
         (0..32).zip(self.queues.iter())
     }
 
+    /// The streams of `csg` that the queues use.
+    fn streams<'a>(&self, csg: &Csg<'a>) -> impl Iterator<Item = (u32, Cs<'a>)> {
+        let csg = *csg;
+        (0..32)
+            .take(self.queues.len())
+            .filter_map(move |n| Some((n, csg.cs(n)?)))
+    }
+
+    /// Queues that wait for a sync object, according to the status that the firmware has written.
+    fn waiting_queues(&self, csg: &Csg<'_>) -> u32 {
+        self.streams(csg)
+            .map(|(n, cs)| (n, cs.status()))
+            .filter(|(_, status)| {
+                matches!(status.blocked, Blocked::SyncWait { .. }) && status.scoreboards == 0
+            })
+            .fold(0, |mask, (n, _)| mask | 1 << n)
+    }
+
     /// Queues with jobs that the GPU has not finished.
     pub(crate) fn busy_queues(&self) -> u32 {
         self.numbered()
@@ -216,16 +241,15 @@ impl Group {
     /// in `csg`.
     pub(crate) fn program(&self, csg: &Csg<'_>, slot_priority: u8, space: &mmu::Active) {
         self.blocked.store(0, Relaxed);
-        for (n, queue) in self.numbered() {
-            if let Some(cs) = csg.cs(n) {
-                cs.program(&queue.backend().enter(csg.slot()));
-            }
+        for ((_, queue), (_, cs)) in self.numbered().zip(self.streams(csg)) {
+            cs.program(&queue.backend().enter(csg.slot()));
         }
         csg.program(
             &CoreMasks {
                 compute: self.compute.mask,
                 fragment: self.fragment.mask,
-                other: self.tiler.mask,
+                // A subset of the tilers that exist: there are no more than 32 of them.
+                other: u32::try_from(self.tiler.mask).unwrap_or(0),
             },
             &Endpoints {
                 max_compute: self.compute.max,
@@ -248,31 +272,16 @@ impl Group {
     /// The group has left `csg`: notes which queues wait for a sync object, and stops the
     /// streams, so that the next group finds them clean.
     pub(crate) fn left(&self, csg: &Csg<'_>) {
-        let mut blocked = 0;
-        for (n, _) in self.numbered() {
-            if let Some(cs) = csg.cs(n) {
-                let status = cs.status();
-                if matches!(status.blocked, Blocked::SyncWait { .. }) && status.scoreboards == 0 {
-                    blocked |= 1 << n;
-                }
-                cs.stop();
-            }
+        self.refresh(csg);
+        for (_, cs) in self.streams(csg) {
+            cs.stop();
         }
-        self.blocked.store(blocked, Relaxed);
     }
 
     /// Notes which queues wait for a sync object, while the group is in `csg` and the firmware
     /// has just reported its status.
     pub(crate) fn refresh(&self, csg: &Csg<'_>) {
-        let mut blocked = 0;
-        for (n, _) in self.numbered() {
-            if let Some(status) = csg.cs(n).map(|cs| cs.status()) {
-                if matches!(status.blocked, Blocked::SyncWait { .. }) && status.scoreboards == 0 {
-                    blocked |= 1 << n;
-                }
-            }
-        }
-        self.blocked.store(blocked, Relaxed);
+        self.blocked.store(self.waiting_queues(csg), Relaxed);
     }
 
     /// Job timers run while the group is in a slot.
@@ -322,12 +331,12 @@ impl Group {
 
 /// GROUP_CREATE.
 pub(crate) fn create(
-    dev: &drm::Entered<'_, crate::driver::MaliDriver>,
+    dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_group_create,
-    file: &drm::File<crate::driver::MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
-    let device = dev.bound();
-    let csif = device.fw().csif();
+    let device = dev.bound().device();
+    let csif = device.fw.csif();
     if args.queues.count > args::MAX_QUEUES {
         return Err(EINVAL);
     }
@@ -338,7 +347,7 @@ pub(crate) fn create(
         drm::min_size!(uapi::drm_panthor_queue_create, ringbuf_size),
     )?;
     let priority = args::check_priority(args.priority, File::is_privileged(file))?;
-    let info = device.info();
+    let info = &device.info;
     let group_args = GroupArgs::parse(
         args,
         priority,
@@ -354,9 +363,9 @@ pub(crate) fn create(
         queue_args.push(QueueArgs::parse(queue)?, GFP_KERNEL)?;
     }
 
-    let sched = device.sched();
+    let sched = dev.bound().sched();
     args.group_handle = file.groups().insert_with(|| {
-        let group = Group::new(sched, device.fw(), vm, &group_args, &queue_args)?;
+        let group = Group::new(sched, &device.fw, vm, &group_args, &queue_args)?;
         sched.add(group.clone())?;
         Ok(group)
     })?;
@@ -365,9 +374,9 @@ pub(crate) fn create(
 
 /// GROUP_DESTROY.
 pub(crate) fn destroy(
-    _dev: &drm::Entered<'_, crate::driver::MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_group_destroy,
-    file: &drm::File<crate::driver::MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.pad != 0 {
         return Err(EINVAL);
@@ -379,9 +388,9 @@ pub(crate) fn destroy(
 
 /// GROUP_GET_STATE.
 pub(crate) fn get_state(
-    _dev: &drm::Entered<'_, crate::driver::MaliDriver>,
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_group_get_state,
-    file: &drm::File<crate::driver::MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.pad != 0 {
         return Err(EINVAL);

@@ -2,12 +2,14 @@
 
 //! DEV_QUERY: what the device is and what the caller may do with it.
 
+use drm::time::Timespec;
 use kernel::prelude::*;
 use shims::uapi;
 
 use crate::driver::{
     Device,
-    MaliDriver, //
+    DrmFile,
+    Entered, //
 };
 use crate::file::File;
 use crate::group::args::check_priority;
@@ -17,7 +19,7 @@ use crate::sched::policy::Priority;
 const PAGE_SIZES: u64 = (1 << 12) | (1 << 21);
 
 fn gpu_info(device: &Device) -> uapi::drm_panthor_gpu_info {
-    let info = device.info();
+    let info = &device.info;
     uapi::drm_panthor_gpu_info {
         gpu_id: info.gpu_id,
         gpu_rev: info.gpu_rev,
@@ -44,7 +46,7 @@ fn gpu_info(device: &Device) -> uapi::drm_panthor_gpu_info {
 }
 
 fn csif_info(device: &Device) -> uapi::drm_panthor_csif_info {
-    let csif = device.fw().csif();
+    let csif = device.fw.csif();
     uapi::drm_panthor_csif_info {
         csg_slot_count: csif.csg_slots,
         cs_slot_count: csif.cs_slots,
@@ -55,7 +57,7 @@ fn csif_info(device: &Device) -> uapi::drm_panthor_csif_info {
     }
 }
 
-fn priorities_info(file: &drm::File<MaliDriver>) -> uapi::drm_panthor_group_priorities_info {
+fn priorities_info(file: &DrmFile) -> uapi::drm_panthor_group_priorities_info {
     let privileged = File::is_privileged(file);
     uapi::drm_panthor_group_priorities_info {
         allowed_mask: allowed_priorities(privileged),
@@ -136,13 +138,13 @@ impl Wanted {
 
 fn timestamp_info(device: &Device, flags: u32) -> Result<uapi::drm_panthor_timestamp_info> {
     let wanted = Wanted::parse(flags)?;
-    let gpu = device.gpu();
+    let gpu = &device.gpu;
     let mut out = uapi::drm_panthor_timestamp_info {
         flags,
         ..Default::default()
     };
     if wanted.frequency {
-        out.timestamp_frequency = drm::time::arch_timer_frequency();
+        out.timestamp_frequency = drm::time::arch_timer_rate();
     }
     if wanted.offset {
         out.timestamp_offset = gpu.timestamp_offset()?;
@@ -154,8 +156,8 @@ fn timestamp_info(device: &Device, flags: u32) -> Result<uapi::drm_panthor_times
             out.current_timestamp = gpu.timestamp()?;
         }
         cpu = match wanted.cpu {
-            Some(CpuClock::Monotonic) => Some(drm::time::monotonic()),
-            Some(CpuClock::MonotonicRaw) => Some(drm::time::monotonic_raw()),
+            Some(CpuClock::Monotonic) => Some(Timespec::monotonic()),
+            Some(CpuClock::MonotonicRaw) => Some(Timespec::monotonic_raw()),
             None => None,
         };
         if wanted.cycles {
@@ -173,8 +175,8 @@ fn timestamp_info(device: &Device, flags: u32) -> Result<uapi::drm_panthor_times
     }
     if let Some(cpu) = cpu {
         let cpu = cpu.in_time_namespace();
-        out.cpu_timestamp_sec = cpu.secs();
-        out.cpu_timestamp_nsec = cpu.nanos();
+        out.cpu_timestamp_sec = u64::try_from(cpu.secs()).map_err(|_| ERANGE)?;
+        out.cpu_timestamp_nsec = cpu.nanos().into();
     }
     Ok(out)
 }
@@ -186,11 +188,11 @@ fn size<T>() -> Result<u32> {
 
 /// DEV_QUERY. Without a pointer, tells the size of the answer.
 pub(crate) fn dev_query(
-    dev: &drm::Entered<'_, MaliDriver>,
+    dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_dev_query,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
-    let device: &Device = dev.bound();
+    let device: &Device = dev.bound().device();
     let (ptr, user_size) = (args.pointer, args.size);
 
     match args.type_ {

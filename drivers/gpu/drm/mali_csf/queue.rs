@@ -34,7 +34,10 @@ use crate::fw::{
     Firmware,
     QueueIface, //
 };
-use crate::gem::KernelBo;
+use crate::gem::{
+    KernelBo,
+    Place, //
+};
 use crate::group::args::{
     QueueArgs,
     Stream, //
@@ -191,13 +194,8 @@ impl QueueBackend {
     ) -> Result<Self> {
         let csif = fw.csif();
         let size = usize::try_from(args.ring.size()).map_err(|_| EINVAL)?;
-        let memory = KernelBo::new(
-            vm,
-            size,
-            MapFlags::NOEXEC | MapFlags::UNCACHED,
-            c"CS ring buffer",
-        )?;
-        memory.map()?;
+        let flags = MapFlags::NOEXEC.or(MapFlags::UNCACHED);
+        let memory = KernelBo::new(vm, size, flags, Place::Anywhere)?;
         Ok(Self {
             index,
             priority: args.priority,

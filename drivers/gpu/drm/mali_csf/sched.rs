@@ -26,11 +26,9 @@
 use job::Domain;
 use job::MayBlock;
 use job::Signalling;
-use kernel::device;
 use kernel::new_mutex;
 use kernel::new_spinlock;
 use kernel::prelude::*;
-use kernel::sync::aref::ARef;
 use kernel::sync::atomic::{
     Atomic,
     AtomicFlag,
@@ -65,11 +63,9 @@ pub(crate) mod events;
 pub(crate) mod policy;
 
 use crate::driver::Device;
-use crate::fw::Firmware;
 use crate::group::state::Status;
 use crate::group::Group;
 use crate::mmu;
-use crate::vm::Vm;
 use policy::{
     Place,
     Snapshot,
@@ -114,8 +110,7 @@ struct Timer {
 /// What the scheduler's work items and the groups share. It doesn't own the job queues' workers.
 #[pin_data]
 pub(crate) struct Core {
-    dev: ARef<device::Device>,
-    fw: Arc<Firmware>,
+    device: Arc<Device>,
     address_spaces: usize,
     slots: usize,
     #[pin]
@@ -206,7 +201,12 @@ impl Core {
 
     /// A job of queue `index` has run for too long.
     pub(crate) fn report_timeout(&self, index: u32, seqno: u64) {
-        dev_warn!(self.dev, "job timeout: queue={}, seqno={}\n", index, seqno);
+        dev_warn!(
+            self.device.dev,
+            "job timeout: queue={}, seqno={}\n",
+            index,
+            seqno
+        );
     }
 
     /// Drops groups that are done with.
@@ -368,15 +368,13 @@ impl Scheduler {
     /// `ENOMEM`.
     pub(crate) fn new(device: &Arc<Device>) -> Result<Arc<Self>> {
         let ctx = MayBlock::new();
-        let fw = device.fw().clone();
-        let slots = usize::try_from(fw.csif().csg_slots)
+        let slots = usize::try_from(device.fw.csif().csg_slots)
             .unwrap_or(0)
             .min(MAX_SLOTS);
-        let address_spaces = usize::try_from(device.mmu().slots_for_users()).unwrap_or(0);
+        let address_spaces = usize::try_from(device.mmu.user_slots()).unwrap_or(0);
         let core = Arc::pin_init(
             try_pin_init!(Core {
-                dev: device.dev().into(),
-                fw,
+                device: device.clone(),
                 slots,
                 address_spaces,
                 state <- new_mutex!(
@@ -472,14 +470,9 @@ impl Scheduler {
         events::handle(&self.core, csgs, global);
     }
 
-    /// An MMU fault has stopped the address space of `vm`.
-    pub(crate) fn mmu_fault(&self, vm: &Arc<Vm>) {
-        events::mmu_fault(&self.core, vm);
-    }
-
-    /// Returns when no decision is being carried out that began before the call.
-    pub(crate) fn vm_destroyed(&self) {
-        drop(self.core.state.lock());
+    /// An MMU fault has stopped an address space.
+    pub(crate) fn mmu_fault(&self) {
+        events::mmu_fault(&self.core);
     }
 
     /// The hardware can't be used any more: all groups end.

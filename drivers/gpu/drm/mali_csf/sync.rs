@@ -20,7 +20,7 @@ use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 use shims::uapi;
 
-use crate::driver::MaliDriver;
+use crate::driver::DrmFile;
 
 /// One validated operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +107,7 @@ impl Signals {
     /// # Errors
     ///
     /// `EINVAL` for an unknown handle, `ENOMEM`.
-    pub(crate) fn add(
-        &mut self,
-        file: &drm::File<MaliDriver>,
-        op: &SyncOp,
-        entry: usize,
-    ) -> Result {
+    pub(crate) fn add(&mut self, file: &DrmFile, op: &SyncOp, entry: usize) -> Result {
         if let Some(known) = self.find_mut(op) {
             known.entry = entry;
             return Ok(());

@@ -117,9 +117,9 @@ impl Status {
         }
     }
 
-    /// The firmware acknowledged the state field with the raw value `acked`.
-    pub(crate) fn acknowledged(&mut self, acked: u32) {
-        self.state = match CsgState::from_raw(acked) {
+    /// The firmware acknowledged the state field; `None` with a value that has no meaning.
+    pub(crate) fn acknowledged(&mut self, acked: Option<CsgState>) {
+        self.state = match acked {
             Some(CsgState::Start | CsgState::Resume) => State::Active,
             Some(CsgState::Suspend) => State::Suspended,
             Some(CsgState::Terminate) => State::Terminated,
@@ -171,9 +171,6 @@ impl Status {
 mod tests {
     use super::*;
 
-    const START: u32 = 1;
-    const SUSPEND: u32 = 2;
-
     #[test]
     fn a_new_group_can_run_and_has_to_be_started() {
         let status = Status::new();
@@ -185,9 +182,9 @@ mod tests {
     #[test]
     fn a_suspended_group_is_resumed() {
         let mut status = Status::new();
-        status.acknowledged(START);
+        status.acknowledged(Some(CsgState::Start));
         assert_eq!(status.state(), State::Active);
-        status.acknowledged(SUSPEND);
+        status.acknowledged(Some(CsgState::Suspend));
         assert_eq!(status.state(), State::Suspended);
         assert!(status.can_run());
         assert!(matches!(status.entry(), CsgState::Resume));
@@ -196,7 +193,7 @@ mod tests {
     #[test]
     fn nonsense_from_the_firmware_ends_the_group() {
         let mut status = Status::new();
-        status.acknowledged(7);
+        status.acknowledged(None);
         assert_eq!(status.state(), State::Unknown);
         assert!(!status.can_run());
     }

@@ -13,14 +13,17 @@
 
 use drm::exec;
 use drm::syncobj;
-use drm::Usage;
+use drm::resv::Usage;
 use job::Batch;
 use job::MayBlock;
 use kernel::prelude::*;
 use shims::uapi;
 
 use super::args::SubmitArgs;
-use crate::driver::MaliDriver;
+use crate::driver::{
+    DrmFile,
+    Entered, //
+};
 use crate::queue::{
     Job,
     QueueBackend, //
@@ -46,10 +49,10 @@ fn gone(err: Error) -> Error {
 }
 
 /// GROUP_SUBMIT.
-pub(crate) fn submit(
-    _dev: &drm::Entered<'_, MaliDriver>,
+pub(crate) fn group_submit(
+    _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_group_submit,
-    file: &drm::File<MaliDriver>,
+    file: &DrmFile,
 ) -> Result<u32> {
     if args.pad != 0 {
         return Err(EINVAL);

@@ -48,13 +48,25 @@ impl From<Error> for Stuck {
 
 fn csg(core: &Core, index: usize) -> Option<Csg<'_>> {
     let index = u32::try_from(index).ok()?;
-    Some(core.fw.csg(CsgSlot::new(index, core.fw.csif())?))
+    Some(core.device.fw.csg(CsgSlot::new(index, core.device.fw.csif())?))
+}
+
+/// The state that the firmware says the slot is in.
+fn acked(csg: &Csg<'_>) -> Option<CsgState> {
+    [
+        CsgState::Terminate,
+        CsgState::Start,
+        CsgState::Suspend,
+        CsgState::Resume,
+    ]
+    .into_iter()
+    .find(|state| u32::from(*state as u8) == csg.acked_state())
 }
 
 fn wait(core: &Core, csg: &Csg<'_>, bits: CsgReq) -> Result<(), Stuck> {
     csg.wait_acks(bits, ACK_TIMEOUT_MS).map_err(|_| {
         dev_err!(
-            core.dev,
+            core.device.dev,
             "CSG slot {}: request not acknowledged within {} ms\n",
             csg.slot().index(),
             ACK_TIMEOUT_MS
@@ -105,7 +117,7 @@ pub(super) fn refresh(core: &Core, state: &State) -> Result<(), Stuck> {
     if slots == 0 {
         return Ok(());
     }
-    core.fw.ring_csgs(slots)?;
+    core.device.fw.ring_csgs(slots)?;
     for (index, seat) in state.seats.iter().enumerate() {
         let (Some(seat), Some(csg)) = (seat, csg(core, index)) else {
             continue;
@@ -155,7 +167,7 @@ fn leave(
     if slots == 0 {
         return Ok(());
     }
-    core.fw.ring_csgs(slots)?;
+    core.device.fw.ring_csgs(slots)?;
 
     for leave in plan.leave.iter() {
         let Some((group, index, csg)) = seat_of(state, leave.group) else {
@@ -164,7 +176,7 @@ fn leave(
         wait(core, &csg, CsgReq::STATE)?;
         group
             .link()
-            .update(|status| status.acknowledged(csg.acked_state()));
+            .update(|status| status.acknowledged(acked(&csg)));
         events::drain(core, csg.slot(), sig);
         group.left(&csg);
         group.stop_timers();
@@ -233,7 +245,7 @@ fn enter(
     if slots == 0 {
         return Ok(());
     }
-    core.fw.ring_csgs(slots)?;
+    core.device.fw.ring_csgs(slots)?;
 
     for (index, seat) in state.seats.iter().enumerate() {
         let (Some(seat), Some(csg)) = (seat, csg(core, index)) else {
@@ -252,14 +264,14 @@ fn enter(
 fn started(core: &Core, group: &Group, csg: &Csg<'_>) -> Result<(), Stuck> {
     group
         .link()
-        .update(|status| status.acknowledged(csg.acked_state()));
+        .update(|status| status.acknowledged(acked(csg)));
     if group.link().status().state() != state::State::Active {
         return Err(Stuck);
     }
     group.link().entered(csg.slot());
     group.start_timers();
     if group.has_news() {
-        core.fw.ring(csg.slot().doorbell())?;
+        core.device.fw.ring(csg.slot().doorbell())?;
     }
     Ok(())
 }

@@ -28,17 +28,13 @@ use crate::fw::{
 };
 use crate::group::state::Status;
 use crate::group::Group;
-use crate::vm::Vm;
-
-/// `CS_UNRECOVERABLE`: the firmware asks for a reset of the GPU.
-const EXCEPTION_UNRECOVERABLE: u8 = 0x41;
 
 /// Interrupt thread: events of the slots in `csgs`, and global ones.
 pub(super) fn handle(core: &Arc<Core>, csgs: u32, global: bool) {
     Signalling::section(|sig| {
-        let mut kick = global && core.fw.take_global_events().idle && core.contended.load(Relaxed);
+        let mut kick = global && core.device.fw.take_global_events().idle && core.contended.load(Relaxed);
         for index in (0..32).filter(|n| csgs & (1 << n) != 0) {
-            if let Some(slot) = CsgSlot::new(index, core.fw.csif()) {
+            if let Some(slot) = CsgSlot::new(index, core.device.fw.csif()) {
                 kick |= take(core, slot, sig);
             }
         }
@@ -57,7 +53,7 @@ pub(super) fn drain(core: &Arc<Core>, slot: CsgSlot, sig: &Signalling<'_>) {
 fn take(core: &Core, slot: CsgSlot, sig: &Signalling<'_>) -> bool {
     let residents = core.residents.lock();
     let group = residents.get(slot.index()).and_then(Option::as_ref);
-    take_for(core, &core.fw.csg(slot), group.map(|group| &**group), sig)
+    take_for(core, &core.device.fw.csg(slot), group.map(|group| &**group), sig)
 }
 
 fn take_for(core: &Core, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<'_>) -> bool {
@@ -69,28 +65,29 @@ fn take_for(core: &Core, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<
     let mut kick = false;
     let mut answered = 0;
 
-    for n in (0..32).filter(|n| events.cs & (1 << n) != 0) {
+    for (n, queue) in (0..32).zip(group.queues()) {
+        if events.cs & (1 << n) == 0 {
+            continue;
+        }
         let Some(cs) = csg.cs(n) else { continue };
         let events = cs.take_events();
         if let Some(fatal) = events.fatal {
             report(core, "FATAL", csg, n, group, &fatal);
             group.link().update(|status| status.fatal(1 << n));
-            if fatal.code == EXCEPTION_UNRECOVERABLE {
+            if fatal.is_unrecoverable() {
                 core.lost.store(true, Relaxed);
             }
             kick = true;
         }
         if let Some(fault) = events.fault {
             report(core, "FAULT", csg, n, group, &fault);
-            if let Some(queue) = usize::try_from(n).ok().and_then(|n| group.queues().get(n)) {
-                queue.backend().note_fault();
-            }
+            queue.backend().note_fault();
             answered |= 1 << n;
         }
         if events.tiler_oom {
             // No heap exists that could grow.
             dev_warn!(
-                core.dev,
+                core.device.dev,
                 "CSG slot {} CS {}: tiler out of memory, no heap, pid={}\n",
                 csg.slot().index(),
                 n,
@@ -102,7 +99,7 @@ fn take_for(core: &Core, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<
     }
     if events.progress_timeout {
         dev_warn!(
-            core.dev,
+            core.device.dev,
             "CSG slot {}: no progress, pid={}\n",
             csg.slot().index(),
             group.pid()
@@ -121,14 +118,14 @@ fn take_for(core: &Core, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<
     if answered != 0 {
         csg.ring_cs(answered);
         // Refused only if the device is going away, which ends all groups.
-        let _ = core.fw.ring_csgs(csg.slot().bit());
+        let _ = core.device.fw.ring_csgs(csg.slot().bit());
     }
     kick
 }
 
 fn report(core: &Core, kind: &str, csg: &Csg<'_>, cs: u32, group: &Group, what: &Exception) {
     dev_warn!(
-        core.dev,
+        core.device.dev,
         "CS_{}: CSG slot {} CS {}, {} (0x{:x}), data 0x{:x}, info 0x{:x}, pid={}\n",
         kind,
         csg.slot().index(),
@@ -141,19 +138,17 @@ fn report(core: &Core, kind: &str, csg: &Csg<'_>, cs: u32, group: &Group, what: 
     );
 }
 
-/// The address space of `vm` was stopped by a fault: ends the groups in slots that use it.
-pub(super) fn mmu_fault(core: &Arc<Core>, vm: &Arc<Vm>) {
+/// An address space was stopped by a fault: ends the groups in slots that use it.
+pub(super) fn mmu_fault(core: &Arc<Core>) {
     Signalling::section(|sig| {
         let residents = core.residents.lock();
-        for (index, group) in residents.iter().enumerate() {
-            let Some(group) = group.as_ref().filter(|group| Arc::ptr_eq(group.vm(), vm)) else {
+        for (index, group) in (0..).zip(residents.iter()) {
+            let Some(group) = group.as_ref().filter(|group| group.vm().has_fault()) else {
                 continue;
             };
-            let slot = u32::try_from(index)
-                .ok()
-                .and_then(|index| CsgSlot::new(index, core.fw.csif()));
-            if let Some(slot) = slot {
-                take_for(core, &core.fw.csg(slot), Some(group), sig);
+            group.vm().report_fault();
+            if let Some(slot) = CsgSlot::new(index, core.device.fw.csif()) {
+                take_for(core, &core.device.fw.csg(slot), Some(group), sig);
             }
             if !group.link().status().has_fatal() {
                 group.link().update(|s| s.fatal(group.all_queues()));
