@@ -266,14 +266,16 @@ impl Space {
             return Err("larger than the address space");
         }
         let mask = (1u64 << shift) - 1;
-        if base & mask != 0 {
+        // The bits below the size are ignored. The topmost of them is commonly set: the size field
+        // is the log2 minus one, and software aligns the base to that. Lower ones are a mistake.
+        if base & (mask >> 1) != 0 {
             return Err("base is not aligned to the size");
         }
         if base >> va_bits != 0 {
             return Err("base is beyond the address space");
         }
         Ok(Region {
-            first: base,
+            first: base & !mask,
             last: base | mask,
         })
     }

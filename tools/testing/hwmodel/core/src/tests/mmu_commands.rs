@@ -165,8 +165,8 @@ fn a_lock_region_is_a_naturally_aligned_power_of_two_of_at_least_32_kib() {
         // Larger than the address space.
         48,
         63,
-        // 64 KiB at an odd multiple of 32 KiB.
-        0x8000 | 15,
+        // 64 KiB at an odd multiple of 16 KiB.
+        0x4000 | 15,
         // Beyond the address space.
         (1 << 48) | 14,
         // Bits between the size field and the region's alignment.
