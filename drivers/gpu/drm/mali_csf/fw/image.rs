@@ -10,10 +10,9 @@
 //!
 //! [`Image::parse`] checks everything once. What it hands out afterwards cannot fail.
 //!
-//! Nothing here touches the device, allocates or depends on the kernel, so that the same file runs
-//! in a host test.
+//! Nothing here touches the device or allocates.
 
-use core::fmt;
+use kernel::fmt;
 
 /// First word of every image.
 const MAGIC: u32 = 0xc3f1_3a6e;
@@ -56,8 +55,7 @@ mod flag {
     pub(super) const PROTECTED: u32 = 1 << 5;
     pub(super) const SHARED: u32 = 1 << 30;
     pub(super) const ZERO: u32 = 1 << 31;
-    pub(super) const ALL: u32 =
-        READ | WRITE | EXECUTE | CACHE | PROTECTED | SHARED | ZERO;
+    pub(super) const ALL: u32 = READ | WRITE | EXECUTE | CACHE | PROTECTED | SHARED | ZERO;
 }
 
 /// What is wrong with an image. Offsets are bytes from the start of the file.
@@ -103,10 +101,16 @@ impl fmt::Display for ImageError {
             Self::Truncated { field, at } => write!(f, "truncated: {field} at {at:#x}"),
             Self::Bad { field, at, value } => write!(f, "bad {field} {value:#x} at {at:#x}"),
             Self::UnknownEntry { at, kind } => {
-                write!(f, "entry type {kind} at {at:#x} is neither known nor optional")
+                write!(
+                    f,
+                    "entry type {kind} at {at:#x} is neither known nor optional"
+                )
             }
             Self::Overlap { at, va } => {
-                write!(f, "va.start of section at {at:#x} overlaps another section at {va:#x}")
+                write!(
+                    f,
+                    "va.start of section at {at:#x} overlaps another section at {va:#x}"
+                )
             }
             Self::NoSharedSection => write!(f, "no shared section at {SHARED_START:#x}"),
         }
@@ -309,13 +313,13 @@ impl<'a> Image<'a> {
         if data_end < data_start {
             return Err(bad("section.data.end", data_end));
         }
-        let data = self
-            .file
-            .get(wide(data_start)..wide(data_end))
-            .ok_or(ImageError::Truncated {
-                field: "section.data.end",
-                at,
-            })?;
+        let data =
+            self.file
+                .get(wide(data_start)..wide(data_end))
+                .ok_or(ImageError::Truncated {
+                    field: "section.data.end",
+                    at,
+                })?;
         let size = va_end - va_start;
         if data.len() > wide(size) {
             return Err(bad("section.data.end", data_end));

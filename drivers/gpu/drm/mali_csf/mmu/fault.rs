@@ -2,8 +2,10 @@
 
 //! What an address space's fault registers say. Pure, tested as such.
 
-use core::fmt;
-use kernel::prelude::*;
+use kernel::{
+    fmt,
+    prelude::*, //
+};
 
 /// How the faulting access wanted to use memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +20,15 @@ pub(crate) enum Access {
     Write,
 }
 
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Access {
+    /// For log messages.
+    fn name(self) -> &'static str {
+        match self {
             Self::Atomic => "atomic access",
             Self::Execute => "execution",
             Self::Read => "read",
             Self::Write => "write",
-        })
+        }
     }
 }
 
@@ -92,7 +95,7 @@ impl fmt::Display for Fault {
         write!(
             f,
             ") on {} at {:#x}, source {:#x}",
-            self.access(),
+            self.access().name(),
             self.address,
             self.source()
         )

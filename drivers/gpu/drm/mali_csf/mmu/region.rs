@@ -56,9 +56,8 @@ const WRITE_BACK: u8 = 2 << 6;
 /// Translates one attribute of the page-table format into the GPU's terms.
 fn attribute(mair: u8, coherent: bool) -> u8 {
     let (outer, inner) = (mair >> 4, mair & 0xf);
-    let cached = outer & MAIR_ALLOC != 0
-        && outer & MAIR_WRITE_BACK != 0
-        && inner & MAIR_WRITE_BACK != 0;
+    let cached =
+        outer & MAIR_ALLOC != 0 && outer & MAIR_WRITE_BACK != 0 && inner & MAIR_WRITE_BACK != 0;
     if !cached {
         return NON_CACHED | ALLOC_EXPLICIT;
     }

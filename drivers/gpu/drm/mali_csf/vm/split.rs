@@ -81,8 +81,7 @@ impl Split {
 
     /// Whether `[va, va + size)` lies in the part of user space.
     pub(crate) fn user_contains(&self, va: u64, size: u64) -> bool {
-        va.checked_add(size)
-            .is_some_and(|end| end <= self.user_end)
+        va.checked_add(size).is_some_and(|end| end <= self.user_end)
     }
 }
 

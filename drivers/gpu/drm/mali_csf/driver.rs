@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Binding to a GPU, and letting go of it.
+//!
+//! Everything that is brought up is a value whose drop takes it down again. Probe makes them in order
+//! and [`Bound`] holds them in the reverse order, so that a probe that fails half-way and an unbind
+//! both unwind as they should.
+//!
+//! # Locking
+//!
+//! None of its own.
+//!
+//! # Ordering
+//!
+//! Up: supplies and clocks, registers, GPU interrupt, reset, MMU, L2 cache, firmware, scheduler,
+//! device node. Down: device node and whoever is inside an ioctl, scheduler, firmware, MMU, L2 cache,
+//! interrupts, registers, clocks and supplies.
+//!
+//! # Blocking
+//!
+//! Unbind waits for the firmware to give up its groups and to halt, and for all register accesses to
+//! end; each of these waits is bounded.
+
+use drm::{
+    DriverInfo,
+    Features, //
+};
+use kernel::{
+    device, of, platform,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
+};
+use shims::uapi;
+use soc::dma::Coherency;
+
+use crate::{
+    bind, file,
+    fw::{
+        self,
+        Firmware, //
+    },
+    gem, gpu, group, heap,
+    irq::Requested,
+    mmu::Mmu,
+    power::Power,
+    query,
+    regs::{
+        self,
+        irq::{
+            Block as IntBlock, //
+        },
+        Regs,
+        Window,
+        FLUSH_ID_PAGE, //
+    },
+    sched::Scheduler,
+};
+
+/// The DRM device of a GPU.
+pub(crate) type DrmDevice = drm::Device<Driver>;
+
+/// An open file.
+pub(crate) type DrmFile = drm::File<Driver>;
+
+/// Proof that the driver is bound, and the way to [`Bound`].
+pub(crate) type Entered<'a> = drm::Entered<'a, Driver>;
+
+/// One GPU. Those who keep a reference after unbind find its registers gone.
+pub(crate) struct Device {
+    /// The device on the bus, for log messages.
+    pub(crate) dev: ARef<device::Device>,
+    /// What the GPU is.
+    pub(crate) info: gpu::Info,
+    /// Counters and cache flushes.
+    pub(crate) gpu: Arc<gpu::Block>,
+    /// Address spaces.
+    pub(crate) mmu: Arc<Mmu>,
+    /// The firmware.
+    pub(crate) fw: Arc<Firmware>,
+    /// The page of LATEST_FLUSH.
+    pub(crate) flush_id: drm::mmap::MmioPage,
+}
+
+/// The gate to the registers, revoked on drop.
+struct Gate(Arc<Regs>);
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.0.revoke();
+    }
+}
+
+/// A requested interrupt that is suspended before it is freed.
+struct Interrupt<T: crate::irq::Events>(Requested<T>);
+
+impl<T: crate::irq::Events> Drop for Interrupt<T> {
+    fn drop(&mut self) {
+        self.0.suspend();
+    }
+}
+
+/// An L2 cache with power.
+struct L2(Arc<gpu::Block>);
+
+impl Drop for L2 {
+    fn drop(&mut self) {
+        // A cache that keeps its power is reported where that was noticed; it is reset with the GPU.
+        let _ = self.0.l2_power_off();
+    }
+}
+
+/// Address spaces, all taken from their owners on drop.
+struct Spaces(Arc<Mmu>);
+
+impl Drop for Spaces {
+    fn drop(&mut self) {
+        self.0.shutdown();
+    }
+}
+
+/// Firmware that runs; halted and stopped on drop.
+struct Running {
+    fw: Arc<Firmware>,
+    mcu: fw::Mcu,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.fw.halt(&self.mcu);
+    }
+}
+
+/// A scheduler that is told about events.
+struct Scheduling {
+    sched: Arc<Scheduler>,
+    signals: Arc<fw::Signals>,
+    mmu: Arc<Mmu>,
+}
+
+impl Drop for Scheduling {
+    fn drop(&mut self) {
+        self.sched.unplug();
+        self.signals.set_scheduler(None);
+        self.mmu.set_scheduler(None);
+    }
+}
+
+/// What exists while the driver is bound. The order of the fields is the order of teardown.
+pub(crate) struct Bound {
+    scheduling: Scheduling,
+    device: Arc<Device>,
+    _running: Running,
+    _job_irq: Interrupt<fw::Signals>,
+    _spaces: Spaces,
+    _mmu_irq: Interrupt<Mmu>,
+    _l2: L2,
+    _gpu_irq: Interrupt<gpu::Block>,
+    _gate: Gate,
+    _power: Power,
+}
+
+impl Bound {
+    /// The GPU.
+    pub(crate) fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// The scheduler.
+    pub(crate) fn sched(&self) -> &Arc<Scheduler> {
+        &self.scheduling.sched
+    }
+}
+
+/// The driver: for the platform bus, and for the DRM core.
+pub(crate) struct Driver;
+
+/// Brings the GPU up, up to the scheduler.
+fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Result<Bound> {
+    let dev: &device::Device<device::Bound> = pdev.as_ref();
+    let plain: &device::Device = dev;
+
+    let power = Power::on(dev)?;
+    let window = Window::map(pdev, 0).inspect_err(|err| {
+        dev_err!(dev, "no usable register window: {err:?}\n");
+    })?;
+    let regs = Arc::pin_init(Regs::new(window), GFP_KERNEL)?;
+    let gate = Gate(regs.clone());
+    let resource = pdev.resource_by_index(0).ok_or(ENODEV)?;
+    let flush_id = drm::mmap::MmioPage::new(resource, u64::try_from(FLUSH_ID_PAGE)?)?;
+
+    let coherent = soc::dma::coherency(dev) == Some(Coherency::Coherent);
+    let info = gpu::Info::read(plain, &regs::enter(&regs)?, coherent)?;
+    info.log(plain);
+    soc::dma::set_mask(pdev, info.pa_bits())?;
+
+    let block = gpu::Block::new(plain.into(), regs.clone(), coherent);
+    let gpu = Arc::pin_init(block, GFP_KERNEL)?;
+    let gpu_irq = Interrupt(Requested::new(
+        pdev,
+        c"gpu",
+        c"mali_csf-gpu",
+        regs.clone(),
+        IntBlock::Gpu,
+        gpu.clone(),
+    )?);
+    gpu_irq.0.line().enable(gpu::Block::EVENTS);
+    gpu_irq.0.resume();
+    gpu.soft_reset()?;
+
+    gpu.l2_power_on()?;
+    let l2 = L2(gpu.clone());
+
+    let mmu = Mmu::new(plain.into(), regs.clone(), gpu.clone(), info);
+    let mmu = Arc::pin_init(mmu, GFP_KERNEL)?;
+    let mmu_irq = Interrupt(Requested::new(
+        pdev,
+        c"mmu",
+        c"mali_csf-mmu",
+        regs.clone(),
+        IntBlock::Mmu,
+        mmu.clone(),
+    )?);
+    mmu.set_line(mmu_irq.0.line().clone());
+    mmu_irq.0.resume();
+    let spaces = Spaces(mmu.clone());
+
+    let signals = Arc::pin_init(fw::Signals::new(regs.clone()), GFP_KERNEL)?;
+    let job_irq = Interrupt(Requested::new(
+        pdev,
+        c"job",
+        c"mali_csf-job",
+        regs.clone(),
+        IntBlock::Job,
+        signals.clone(),
+    )?);
+    let parameters = fw::Parameters {
+        arch: info.arch(),
+        cores: info.shader_present,
+        core_hz: power.core_hz(),
+    };
+    let (fw, mcu) = Firmware::boot(ddev, &mmu, &regs, &signals, &job_irq.0, &parameters)?;
+    let running = Running {
+        fw: fw.clone(),
+        mcu,
+    };
+
+    let device = Arc::new(
+        Device {
+            dev: plain.into(),
+            info,
+            gpu,
+            mmu: mmu.clone(),
+            fw,
+            flush_id,
+        },
+        GFP_KERNEL,
+    )?;
+    let sched = Scheduler::new(&device)?;
+    signals.set_scheduler(Some(sched.clone()));
+    mmu.set_scheduler(Some(sched.clone()));
+
+    Ok(Bound {
+        scheduling: Scheduling {
+            sched,
+            signals,
+            mmu,
+        },
+        device,
+        _running: running,
+        _job_irq: job_irq,
+        _spaces: spaces,
+        _mmu_irq: mmu_irq,
+        _l2: l2,
+        _gpu_irq: gpu_irq,
+        _gate: gate,
+        _power: power,
+    })
+}
+
+kernel::of_device_table!(
+    OF_TABLE,
+    <Driver as platform::Driver>::IdInfo,
+    [
+        (of::DeviceId::new(c"rockchip,rk3588-mali"), ()),
+        (of::DeviceId::new(c"arm,mali-valhall-csf"), ())
+    ]
+);
+
+impl platform::Driver for Driver {
+    type IdInfo = ();
+    type Data<'bound> = ();
+    const OF_ID_TABLE: Option<of::IdTable<Self::IdInfo>> = Some(&OF_TABLE);
+
+    fn probe<'bound>(
+        pdev: &'bound platform::Device<device::Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        let dev: &device::Device<device::Bound> = pdev.as_ref();
+        let ddev = drm::UnregisteredDevice::<Self>::new(dev, Ok::<(), Error>(()))?;
+        let bound = bring_up(pdev, &ddev)?;
+        ddev.register(dev, Ok::<Bound, Error>(bound), |_| Ok(()))?;
+        Ok(())
+    }
+}
+
+#[vtable]
+impl drm::Driver for Driver {
+    type Data = ();
+    type Bound = Bound;
+    type File = file::File;
+    type Object = gem::BoData;
+
+    const INFO: DriverInfo = DriverInfo {
+        major: 1,
+        minor: 9,
+        patchlevel: 0,
+        name: c"panthor",
+        desc: c"Arm Mali CSF",
+    };
+    const FEATURES: Features = Features::RENDER
+        .or(Features::SYNCOBJ)
+        .or(Features::SYNCOBJ_TIMELINE);
+
+    drm::ioctls! {
+        IOWR 0 DEV_QUERY(uapi::drm_panthor_dev_query, RENDER_ALLOW) => query::dev_query,
+        IOWR 1 VM_CREATE(uapi::drm_panthor_vm_create, RENDER_ALLOW) => file::vm_create,
+        IOWR 2 VM_DESTROY(uapi::drm_panthor_vm_destroy, RENDER_ALLOW) => file::vm_destroy,
+        IOWR 3 VM_BIND(uapi::drm_panthor_vm_bind, RENDER_ALLOW) => bind::vm_bind,
+        IOWR 4 VM_GET_STATE(uapi::drm_panthor_vm_get_state, RENDER_ALLOW) => file::vm_get_state,
+        IOWR 5 BO_CREATE(uapi::drm_panthor_bo_create, RENDER_ALLOW) => file::bo_create,
+        IOWR 6 BO_MMAP_OFFSET(uapi::drm_panthor_bo_mmap_offset, RENDER_ALLOW) =>
+            file::bo_mmap_offset,
+        IOWR 7 GROUP_CREATE(uapi::drm_panthor_group_create, RENDER_ALLOW) => group::create,
+        IOWR 8 GROUP_DESTROY(uapi::drm_panthor_group_destroy, RENDER_ALLOW) => group::destroy,
+        IOWR 9 GROUP_SUBMIT(uapi::drm_panthor_group_submit, RENDER_ALLOW) =>
+            group::submit::group_submit,
+        IOWR 10 GROUP_GET_STATE(uapi::drm_panthor_group_get_state, RENDER_ALLOW) =>
+            group::get_state,
+        IOWR 11 TILER_HEAP_CREATE(uapi::drm_panthor_tiler_heap_create, RENDER_ALLOW) =>
+            heap::create,
+        IOWR 12 TILER_HEAP_DESTROY(uapi::drm_panthor_tiler_heap_destroy, RENDER_ALLOW) =>
+            heap::destroy,
+        IOWR 13 BO_SET_LABEL(uapi::drm_panthor_bo_set_label, RENDER_ALLOW) => file::bo_set_label,
+        IOWR 14 SET_USER_MMIO_OFFSET(uapi::drm_panthor_set_user_mmio_offset, RENDER_ALLOW) =>
+            file::set_user_mmio_offset,
+        IOWR 15 BO_SYNC(uapi::drm_panthor_bo_sync, RENDER_ALLOW) => file::bo_sync,
+        IOWR 16 BO_QUERY_INFO(uapi::drm_panthor_bo_query_info, RENDER_ALLOW) =>
+            file::bo_query_info,
+    }
+
+    fn mmap(
+        _dev: &drm::Entered<'_, Self>,
+        file: &drm::File<Self>,
+        request: &drm::mmap::Request,
+    ) -> Result<drm::mmap::Claim> {
+        file::mmap(file, request)
+    }
+
+    fn mmap_fault(
+        dev: &drm::Entered<'_, Self>,
+        fault: &drm::mmap::Fault<'_, Self>,
+    ) -> drm::mmap::Outcome {
+        fault.insert_mmio(&dev.bound().device.flush_id)
+    }
+}

@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The firmware: loading it, booting it, talking to it.
+//!
+//! # Locking
+//!
+//! Request words have a lock of their own, see [`words`]. `sched` in [`Signals`] is a spinlock around
+//! a reference that is cloned out of it. Nothing else is written after the firmware has booted.
+//!
+//! # Ordering
+//!
+//! Load, enable the MCU's address space, unmask the job interrupt, start, wait for the interrupt,
+//! read the interface table, configure. Stopping goes backwards: halt the MCU while its interrupt
+//! still works, mask, stop; the address space and the L2 cache go later.
+//!
+//! # Blocking
+//!
+//! Waits for acknowledgements end when the job interrupt thread wakes them, or after their timeout.
+//! That thread tells the scheduler as well: what waits for an acknowledgement must not hold a lock
+//! that the scheduler takes in its event handlers.
+
+use kernel::{
+    device, firmware, impl_has_delayed_work,
+    io::{
+        poll::read_poll_timeout,
+        Io as _, //
+    },
+    new_delayed_work, new_spinlock,
+    prelude::*,
+    str::CString,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            AtomicFlag,
+            Release, //
+        },
+        Arc,
+        SpinLock, //
+    },
+    time::{
+        msecs_to_jiffies,
+        Delta, //
+    },
+    workqueue::{
+        DelayedWork,
+        WorkItem, //
+    },
+};
+use soc::{
+    wait::WaitQueue,
+    wq::Workqueue, //
+};
+
+use crate::{
+    driver::DrmDevice,
+    gem::{
+        KernelBo,
+        Place, //
+    },
+    irq::{
+        Events,
+        Requested, //
+    },
+    mmu::{
+        Active,
+        Mmu, //
+    },
+    regs::{
+        self,
+        irq::{
+            Block as IntBlock,
+            JOB_GLOBAL, //
+        },
+        mcu::*,
+        Regs, //
+    },
+    sched::Scheduler,
+    vm::{
+        GpuVa,
+        MapFlags,
+        Vm, //
+    },
+};
+
+pub(crate) mod group;
+mod iface;
+pub(crate) mod image;
+mod layout;
+mod ring;
+pub(crate) mod stream;
+mod words;
+
+pub(crate) use group::*;
+pub(crate) use iface::Csif;
+pub(crate) use ring::QueueIface;
+pub(crate) use stream::*;
+
+use iface::Interface;
+use image::{
+    Image,
+    SHARED_SIZE,
+    SHARED_START, //
+};
+use layout::{
+    glb,
+    ACK,
+    DOORBELL_ACK,
+    DOORBELL_REQ,
+    REQ, //
+};
+use words::Shared;
+
+/// Longest time that the firmware may take to boot, in ms.
+const BOOT_MS: u32 = 1000;
+
+/// Longest time that it may take to halt.
+const HALT_TIMEOUT: Delta = Delta::from_millis(1000);
+
+/// Longest time that the MCU may take to stop.
+const STOP_TIMEOUT: Delta = Delta::from_millis(100);
+
+/// How often the state of the MCU is polled.
+const MCU_POLL: Delta = Delta::from_micros(10);
+
+/// Time between two pings, in ms.
+const PING_INTERVAL_MS: u32 = 12_000;
+
+/// Longest time that the firmware may take to answer a ping, in ms.
+const PING_MS: u32 = 100;
+
+/// How long an idle core keeps its power, in µs.
+const POWEROFF_US: u64 = 10_000;
+
+/// How long the GPU has to be idle before the firmware says so, in µs.
+const IDLE_US: u64 = 800;
+
+/// How many GPU cycles a group may go without progress.
+const PROGRESS_CYCLES: u32 = 5 * 500 * 1024 * 1024;
+
+/// The firmware's timers count units of so many GPU cycles.
+const TIMER_UNIT: u64 = 1024;
+
+/// What the job interrupt wakes.
+#[pin_data]
+pub(crate) struct Signals {
+    regs: Arc<Regs>,
+    booted: AtomicFlag,
+    #[pin]
+    acked: WaitQueue,
+    #[pin]
+    sched: SpinLock<Option<Arc<Scheduler>>>,
+}
+
+impl Signals {
+    pub(crate) fn new(regs: Arc<Regs>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            regs,
+            booted: AtomicFlag::new(false),
+            acked <- soc::new_wait_queue!("Signals::acked"),
+            sched <- new_spinlock!(None, "Signals::sched"),
+        })
+    }
+
+    /// Whom to tell about events; `None` before the scheduler goes away.
+    pub(crate) fn set_scheduler(&self, sched: Option<Arc<Scheduler>>) {
+        let old = core::mem::replace(&mut *self.sched.lock(), sched);
+        drop(old);
+    }
+
+    fn scheduler(&self) -> Option<Arc<Scheduler>> {
+        self.sched.lock().clone()
+    }
+}
+
+impl Events for Signals {
+    fn handle(&self, events: u32) {
+        {
+            let Some(hw) = self.regs.enter() else { return };
+            IntBlock::Job.clear(&hw, events);
+        }
+        let global = events & JOB_GLOBAL != 0;
+        if global {
+            self.booted.store(true, Release);
+        }
+        self.acked.wake_all();
+        if let Some(sched) = self.scheduler() {
+            sched.fw_events(events & !JOB_GLOBAL, global);
+        }
+    }
+}
+
+/// Global events that were waiting.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GlbEvents {
+    /// No group has anything to do.
+    pub(crate) idle: bool,
+}
+
+/// What the firmware has to know about the GPU.
+pub(crate) struct Parameters {
+    /// Architecture, major and minor, to choose an image by.
+    pub(crate) arch: (u32, u32),
+    /// Cores that may be used.
+    pub(crate) cores: u64,
+    /// Rate of the core clock, in Hz.
+    pub(crate) core_hz: u64,
+}
+
+/// Firmware that has booted.
+#[pin_data]
+pub(crate) struct Firmware {
+    dev: ARef<device::Device>,
+    regs: Arc<Regs>,
+    signals: Arc<Signals>,
+    iface: Interface,
+    /// Keeps the MCU's address space in its slot.
+    _active: Active,
+    _sections: KVec<KernelBo>,
+    vm: Arc<Vm>,
+    wq: Arc<Workqueue>,
+    #[pin]
+    ping: DelayedWork<Self>,
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self> for Firmware { self.ping }
+}
+
+/// A running MCU; stopped on drop.
+pub(crate) struct Mcu {
+    dev: ARef<device::Device>,
+    regs: Arc<Regs>,
+}
+
+impl Mcu {
+    /// Starts the MCU and waits until it says that it has booted.
+    fn start(
+        dev: &device::Device,
+        regs: &Arc<Regs>,
+        signals: &Signals,
+        line: &Requested<Signals>,
+    ) -> Result<Self> {
+        signals.booted.store(false, Release);
+        line.line().enable(u32::MAX);
+        line.resume();
+        regs::enter(regs)?.write_reg(MCU_CONTROL::auto());
+        let this = Self {
+            dev: dev.into(),
+            regs: regs.clone(),
+        };
+
+        let booted = signals
+            .acked
+            .wait_timeout(BOOT_MS, || signals.booted.load(Acquire));
+        if !booted {
+            let hw = regs::enter(regs)?;
+            if IntBlock::Job.rawstat(&hw) & JOB_GLOBAL == 0 {
+                let state = McuState::from(hw.read(MCU_STATUS));
+                dev_err!(dev, "firmware does not boot, MCU is {}\n", state.name());
+                return Err(ETIMEDOUT);
+            }
+        }
+        Ok(this)
+    }
+
+    fn wait(&self, state: McuState, timeout: Delta) -> Result {
+        let hw = regs::enter(&self.regs)?;
+        read_poll_timeout(
+            || Ok(McuState::from(hw.read(MCU_STATUS))),
+            |now| *now == state,
+            MCU_POLL,
+            timeout,
+        )?;
+        Ok(())
+    }
+}
+
+impl Drop for Mcu {
+    fn drop(&mut self) {
+        let Some(hw) = self.regs.enter() else { return };
+        hw.write_reg(MCU_CONTROL::disable());
+        drop(hw);
+        if self.wait(McuState::Disabled, STOP_TIMEOUT).is_err() {
+            dev_err!(self.dev, "MCU does not stop\n");
+        }
+    }
+}
+
+/// Reads the image file and maps its sections in `vm`. Gives the sections, and which one is shared.
+fn load(dev: &device::Device, vm: &Arc<Vm>, arch: (u32, u32)) -> Result<(KVec<KernelBo>, usize)> {
+    let (major, minor) = arch;
+    let path = CString::try_from_fmt(fmt!("arm/mali/arch{major}.{minor}/mali_csffw.bin"))?;
+    let file = firmware::Firmware::request(&path, dev)
+        .inspect_err(|err| dev_err!(dev, "no firmware {path:?}: {err:?}\n"))?;
+    let image = Image::parse(file.data()).map_err(|err| {
+        dev_err!(dev, "firmware {path:?}: {err}\n");
+        EINVAL
+    })?;
+    if let Some(sha) = image.git_sha() {
+        dev_info!(dev, "firmware git sha: {sha}\n");
+    }
+
+    let mut sections = KVec::new();
+    let mut shared = None;
+    for section in image.sections() {
+        let mut flags = MapFlags::NONE;
+        if !section.write {
+            flags = flags.or(MapFlags::READONLY);
+        }
+        if !section.execute {
+            flags = flags.or(MapFlags::NOEXEC);
+        }
+        if !section.cached {
+            flags = flags.or(MapFlags::UNCACHED);
+        }
+
+        let va = GpuVa::new(u64::from(section.va));
+        let bo = KernelBo::new(vm, usize::try_from(section.size)?, flags, Place::At(va))
+            .inspect_err(|err| {
+                dev_err!(dev, "firmware section at {:#x}: {err:?}\n", section.va);
+            })?;
+        // What follows the data is zero, as all fresh memory is.
+        bo.map()?.copy_from_slice(0, section.data)?;
+        bo.sync_for_device()?;
+        if section.va == SHARED_START {
+            shared = Some(sections.len());
+        }
+        sections.push(bo, GFP_KERNEL)?;
+    }
+    // The image was refused if it had none.
+    Ok((sections, shared.ok_or(EINVAL)?))
+}
+
+impl Firmware {
+    /// Loads the firmware and boots it. `line` is the job interrupt, which reports to `signals`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is no image for this architecture, `EINVAL` if the image or the interface
+    /// that it shows is malformed, `ETIMEDOUT` if it does not boot, `ENOMEM`.
+    pub(crate) fn boot(
+        ddev: &DrmDevice,
+        mmu: &Arc<Mmu>,
+        regs: &Arc<Regs>,
+        signals: &Arc<Signals>,
+        line: &Requested<Signals>,
+        parameters: &Parameters,
+    ) -> Result<(Arc<Self>, Mcu)> {
+        let dev = mmu.dev();
+        let auto = u64::from(SHARED_START)..u64::from(SHARED_START) + u64::from(SHARED_SIZE);
+        let vm = Vm::new_mcu(ddev, mmu, auto)?;
+        let (sections, shared) = load(dev, &vm, parameters.arch)?;
+        let map = sections.get(shared).ok_or(EINVAL)?.vmap()?;
+        let active = vm.activate()?;
+        let mcu = Mcu::start(dev, regs, signals, line).inspect_err(|_| line.suspend())?;
+
+        let shared = Arc::pin_init(Shared::new(map), GFP_KERNEL)?;
+        let iface = Interface::parse(dev, shared).inspect_err(|_| line.suspend())?;
+        let wq = Arc::new(Workqueue::unbound(c"mali_csf-ping")?, GFP_KERNEL)?;
+        let this = Arc::pin_init(
+            pin_init!(Self {
+                dev: dev.into(),
+                regs: regs.clone(),
+                signals: signals.clone(),
+                iface,
+                _active: active,
+                _sections: sections,
+                vm,
+                wq,
+                ping <- new_delayed_work!("Firmware::ping"),
+            }),
+            GFP_KERNEL,
+        )?;
+        this.configure(parameters)?;
+        Ok((this, mcu))
+    }
+
+    /// Tells the firmware what it may use and how long to wait, and starts the watchdog.
+    fn configure(self: &Arc<Self>, parameters: &Parameters) -> Result {
+        let (shared, input) = (self.shared(), self.iface.global.input);
+        let timer = |us: u64| {
+            // Without a known rate, the longest time keeps the firmware from switching off too early.
+            let cycles = us.saturating_mul(parameters.core_hz).div_ceil(1_000_000);
+            let units = match parameters.core_hz {
+                0 => glb::TIMER_MAX,
+                _ => u32::try_from(cycles.div_ceil(TIMER_UNIT)).unwrap_or(glb::TIMER_MAX),
+            };
+            units.min(glb::TIMER_MAX) | glb::TIMER_GPU_CLOCK
+        };
+
+        shared.write64(input, glb::input::CORE_EN_MASK, parameters.cores);
+        shared.write(input, glb::input::POWEROFF_TIMER, timer(POWEROFF_US));
+        // The unit is 1024 cycles here too.
+        shared.write(input, glb::input::PROGRESS_TIMER, PROGRESS_CYCLES >> 10);
+        shared.write(input, glb::input::IDLE_TIMER, timer(IDLE_US));
+
+        let configured =
+            glb::req::CFG_ALLOC_EN | glb::req::CFG_POWEROFF_TIMER | glb::req::CFG_PROGRESS_TIMER;
+        let mut acknowledged = configured | glb::req::PING | glb::req::IDLE_EN | glb::req::IDLE;
+        if self.iface.since(4, 1) {
+            acknowledged |= glb::req::STATE;
+        }
+        shared.write(input, glb::input::ACK_IRQ_MASK, acknowledged);
+
+        let enabled = glb::req::IDLE_EN | glb::req::COUNTER_EN;
+        shared.update(input, REQ, enabled, enabled);
+        shared.toggle(&self.iface.global, REQ, ACK, configured);
+        self.ring(Doorbell::GLOBAL)?;
+
+        soc::wq::mod_delayed(&self.wq, self.clone(), msecs_to_jiffies(PING_INTERVAL_MS));
+        Ok(())
+    }
+
+    /// Stops the watchdog and halts the MCU, which brings its memory into order. Nothing may be on a
+    /// group slot any more. The MCU is still to be stopped.
+    pub(crate) fn halt(self: &Arc<Self>, mcu: &Mcu) {
+        soc::wq::disable_delayed_sync(self);
+
+        let input = self.iface.global.input;
+        if self.iface.since(4, 1) {
+            let (value, mask) = (glb::req::STATE_HALT, glb::req::STATE);
+            self.shared().update(input, REQ, value, mask);
+        } else {
+            let halt = glb::req::HALT;
+            self.shared().update(input, REQ, halt, halt);
+        }
+        let halted = self
+            .ring(Doorbell::GLOBAL)
+            .and_then(|()| mcu.wait(McuState::Halted, HALT_TIMEOUT));
+        if halted.is_err() {
+            dev_warn!(self.dev, "MCU does not halt\n");
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.iface.shared
+    }
+
+    fn iface(&self) -> &Interface {
+        &self.iface
+    }
+
+    /// Waits until `done`, which reads words of the interface, is true.
+    fn wait(&self, timeout_ms: u32, done: impl FnMut() -> bool) -> bool {
+        self.signals.acked.wait_timeout(timeout_ms, done)
+    }
+
+    /// What the firmware offers.
+    pub(crate) fn csif(&self) -> &Csif {
+        &self.iface.csif
+    }
+
+    /// The VM of the MCU.
+    pub(crate) fn mcu_vm(&self) -> &Arc<Vm> {
+        &self.vm
+    }
+
+    /// A group slot.
+    pub(crate) fn csg(&self, slot: CsgSlot) -> Csg<'_> {
+        // A `CsgSlot` is smaller than the number of slots in `csif()`, which is that of `groups`.
+        Csg::new(self, slot, &self.iface.groups[slot.index()])
+    }
+
+    /// Rings a doorbell. Does not sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the hardware is gone.
+    pub(crate) fn ring(&self, doorbell: Doorbell) -> Result {
+        regs::ring(&regs::enter(&self.regs)?, usize::from(doorbell.index()))
+    }
+
+    /// Tells the firmware that the slots in `slots` have requests. Does not sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the hardware is gone.
+    pub(crate) fn ring_csgs(&self, slots: u32) -> Result {
+        let global = &self.iface.global;
+        self.shared()
+            .toggle(global, DOORBELL_REQ, DOORBELL_ACK, slots);
+        self.ring(Doorbell::GLOBAL)
+    }
+
+    /// Takes and acknowledges the global events that are waiting.
+    pub(crate) fn take_global_events(&self) -> GlbEvents {
+        let global = &self.iface.global;
+        let events = self.shared().take(global, REQ, ACK, glb::req::IDLE);
+        GlbEvents {
+            idle: events & glb::req::IDLE != 0,
+        }
+    }
+
+    /// Memory for the ring buffer interface of a queue.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC`, `ENOMEM`.
+    pub(crate) fn alloc_queue_iface(&self) -> Result<QueueIface> {
+        QueueIface::new(&self.vm)
+    }
+
+    /// Memory for a suspended group; `size` bytes as [`Csif`] says.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `size` is 0, `ENOSPC`, `ENOMEM`.
+    pub(crate) fn alloc_suspend_buf(&self, size: u32) -> Result<KernelBo> {
+        let size = usize::try_from(size)?;
+        KernelBo::new_gpu_only(&self.vm, size, MapFlags::NOEXEC, Place::Anywhere)
+    }
+}
+
+impl WorkItem for Firmware {
+    type Pointer = Arc<Self>;
+
+    /// The watchdog: firmware that does not answer is lost.
+    fn run(this: Arc<Self>) {
+        let global = &this.iface.global;
+        let pending = || this.shared().pending(global, REQ, ACK, glb::req::PING) != 0;
+
+        this.shared().toggle(global, REQ, ACK, glb::req::PING);
+        if this.ring(Doorbell::GLOBAL).is_err() {
+            return;
+        }
+        if this.wait(PING_MS, || !pending()) {
+            soc::wq::mod_delayed(&this.wq, this.clone(), msecs_to_jiffies(PING_INTERVAL_MS));
+            return;
+        }
+        dev_err!(this.dev, "GPU is lost: firmware does not answer\n");
+        if let Some(sched) = this.signals.scheduler() {
+            sched.device_lost();
+        }
+    }
+}

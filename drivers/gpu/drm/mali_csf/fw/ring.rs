@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The ring buffer interface of a queue: how far the host has written, and how far the GPU has read.
+//!
+//! Two pages in the MCU's VM, one written by each side. Positions are bytes since the queue was made;
+//! they never wrap.
+
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+use crate::{
+    gem::{
+        KernelBo,
+        Place, //
+    },
+    vm::{
+        GpuVa,
+        MapFlags,
+        Vm, //
+    },
+};
+
+/// The host's page: what was written.
+const INSERT: usize = 0x0;
+/// The host's page: where the GPU starts to read when the stream starts.
+const EXTRACT_INIT: usize = 0x8;
+/// Start of the GPU's page.
+const OUTPUT: usize = 0x1000;
+/// Both pages.
+const SIZE: usize = 0x2000;
+
+/// The interface of one queue.
+pub(crate) struct QueueIface {
+    bo: KernelBo,
+}
+
+impl QueueIface {
+    pub(super) fn new(vm: &Arc<Vm>) -> Result<Self> {
+        let flags = MapFlags::NOEXEC.or(MapFlags::UNCACHED);
+        Ok(Self {
+            bo: KernelBo::new(vm, SIZE, flags, Place::Anywhere)?,
+        })
+    }
+
+    fn read(&self, at: usize) -> u64 {
+        // It was made with a CPU mapping that holds all of it.
+        self.bo.map().and_then(|map| map.read64(at)).unwrap_or(0)
+    }
+
+    fn write(&self, at: usize, value: u64) {
+        // As in `read`.
+        let _ = self.bo.map().and_then(|map| map.write64(at, value));
+    }
+
+    /// Bytes of memory that it takes.
+    pub(crate) fn size(&self) -> usize {
+        self.bo.size()
+    }
+
+    /// Address of the host's page for the MCU.
+    pub(crate) fn input_va(&self) -> GpuVa {
+        self.bo.va()
+    }
+
+    /// Address of the GPU's page for the MCU.
+    pub(crate) fn output_va(&self) -> GpuVa {
+        // The BO is mapped as a whole, so that this does not wrap.
+        GpuVa::new(self.bo.va().get() + OUTPUT as u64)
+    }
+
+    /// How far the host has written.
+    pub(crate) fn insert(&self) -> u64 {
+        self.read(INSERT)
+    }
+
+    /// Shows the GPU what was written to the ring before.
+    pub(crate) fn set_insert(&self, position: u64) {
+        drm::gem::dma_wmb();
+        self.write(INSERT, position);
+    }
+
+    /// How far the GPU has read.
+    pub(crate) fn extract(&self) -> u64 {
+        self.read(OUTPUT)
+    }
+
+    /// Where the GPU starts to read when the stream starts.
+    pub(crate) fn set_extract_init(&self, position: u64) {
+        self.write(EXTRACT_INIT, position);
+    }
+}

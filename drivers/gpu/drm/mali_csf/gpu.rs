@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The GPU block: what it is, reset, power of the L2 cache, cache flushes.
+//!
+//! # Locking
+//!
+//! `flush` serialises cache flushes, of which the hardware takes one at a time. It is the innermost
+//! of the driver's mutexes: holders of an address space lock take it.
+//!
+//! # Ordering
+//!
+//! A completion flag is cleared before the command is written and set by the interrupt thread.
+//!
+//! # Blocking
+//!
+//! Reset and flush wait for the interrupt thread of this block, which takes no lock that a caller
+//! could hold. Each wait ends after [`COMPLETION_MS`].
+
+use kernel::{
+    device,
+    io::{
+        poll::read_poll_timeout,
+        Io as _, //
+    },
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            AtomicFlag,
+            Release, //
+        },
+        Arc,
+        Mutex, //
+    },
+    time::Delta, //
+};
+use soc::wait::WaitQueue;
+
+use crate::{
+    irq::Events,
+    regs::{
+        self,
+        gpu::*,
+        irq::Block as IntBlock,
+        Hw,
+        Regs, //
+    },
+};
+
+mod info;
+
+pub(crate) use info::Info;
+
+/// Longest time that a reset or a cache flush may take, in ms.
+const COMPLETION_MS: u32 = 100;
+
+/// Longest time that the L2 cache may take to change its power state.
+const L2_TIMEOUT: Delta = Delta::from_millis(20);
+
+/// How often power states are polled.
+const L2_POLL: Delta = Delta::from_micros(100);
+
+/// First L2 slice: the only one that the driver powers, as does every known user.
+const L2_FIRST: u32 = 1;
+
+/// State of the GPU block.
+#[pin_data]
+pub(crate) struct Block {
+    dev: ARef<device::Device>,
+    regs: Arc<Regs>,
+    coherent: bool,
+    reset_done: AtomicFlag,
+    flush_done: AtomicFlag,
+    #[pin]
+    done: WaitQueue,
+    #[pin]
+    flush: Mutex<()>,
+}
+
+impl Block {
+    /// Events that the block's interrupt has to report.
+    pub(crate) const EVENTS: u32 =
+        int::FAULT | int::PROTECTED_FAULT | int::RESET_COMPLETED | int::CLEAN_CACHES_COMPLETED;
+
+    /// `coherent`: the GPU's accesses snoop the CPU's caches.
+    pub(crate) fn new(
+        dev: ARef<device::Device>,
+        regs: Arc<Regs>,
+        coherent: bool,
+    ) -> impl PinInit<Self> {
+        pin_init!(Self {
+            dev,
+            regs,
+            coherent,
+            reset_done: AtomicFlag::new(false),
+            flush_done: AtomicFlag::new(false),
+            done <- soc::new_wait_queue!("Block::done"),
+            flush <- new_mutex!((), "Block::flush"),
+        })
+    }
+
+    /// Whether the GPU's accesses snoop the CPU's caches.
+    pub(crate) fn coherent(&self) -> bool {
+        self.coherent
+    }
+
+    /// Waits until the interrupt thread has set `flag`, or until the hardware reports `event` and the
+    /// thread is late.
+    fn wait_done(&self, flag: &AtomicFlag, event: u32, what: &str) -> Result {
+        if self.done.wait_timeout(COMPLETION_MS, || flag.load(Acquire)) {
+            return Ok(());
+        }
+        if IntBlock::Gpu.rawstat(&regs::enter(&self.regs)?) & event != 0 {
+            return Ok(());
+        }
+        dev_err!(self.dev, "{what} timed out\n");
+        Err(ETIMEDOUT)
+    }
+
+    /// Resets the GPU. The L2 cache is off afterwards.
+    ///
+    /// # Errors
+    ///
+    /// `ETIMEDOUT`, `ENODEV`.
+    pub(crate) fn soft_reset(&self) -> Result {
+        {
+            let hw = regs::enter(&self.regs)?;
+            self.reset_done.store(false, Release);
+            IntBlock::Gpu.clear(&hw, int::RESET_COMPLETED);
+            hw.write_reg(GPU_COMMAND::soft_reset());
+        }
+        self.wait_done(&self.reset_done, int::RESET_COMPLETED, "soft reset")
+    }
+
+    /// Cleans and invalidates the caches that the GPU writes to, and invalidates the others.
+    ///
+    /// # Errors
+    ///
+    /// `ETIMEDOUT`, `ENODEV`.
+    pub(crate) fn flush_caches(&self) -> Result {
+        let _flush = self.flush.lock();
+        {
+            let hw = regs::enter(&self.regs)?;
+            self.flush_done.store(false, Release);
+            hw.write_reg(GPU_COMMAND::flush_caches());
+        }
+        self.wait_done(&self.flush_done, int::CLEAN_CACHES_COMPLETED, "cache flush")
+    }
+
+    /// Waits until no L2 slice is between two states.
+    fn l2_settled(&self, hw: &Hw<'_>) -> Result {
+        read_poll_timeout(
+            || Ok(hw.read(L2_PWRTRANS_LO).into_raw()),
+            |moving| moving & L2_FIRST == 0,
+            L2_POLL,
+            L2_TIMEOUT,
+        )?;
+        Ok(())
+    }
+
+    /// Powers the L2 cache. The firmware powers the other blocks when it needs them.
+    ///
+    /// # Errors
+    ///
+    /// `ETIMEDOUT`, `ENODEV`.
+    pub(crate) fn l2_power_on(&self) -> Result {
+        let hw = regs::enter(&self.regs)?;
+        // The protocol is taken over when the cache is powered.
+        let protocol = if self.coherent {
+            coherency::ACE_LITE
+        } else {
+            coherency::NONE
+        };
+        hw.write_reg(COHERENCY_PROTOCOL::from_raw(protocol));
+
+        self.l2_settled(&hw)
+            .and_then(|()| {
+                hw.write_reg(L2_PWRON_LO::from_raw(L2_FIRST));
+                hw.write_reg(L2_PWRON_HI::zeroed());
+                read_poll_timeout(
+                    || Ok(hw.read(L2_READY_LO).into_raw()),
+                    |ready| ready & L2_FIRST != 0,
+                    L2_POLL,
+                    L2_TIMEOUT,
+                )
+            })
+            .inspect_err(|_| dev_err!(self.dev, "L2 cache does not power on\n"))?;
+        Ok(())
+    }
+
+    /// Takes power from the L2 cache, which writes back what it holds.
+    ///
+    /// # Errors
+    ///
+    /// `ETIMEDOUT`, `ENODEV`.
+    pub(crate) fn l2_power_off(&self) -> Result {
+        let hw = regs::enter(&self.regs)?;
+        self.l2_settled(&hw)
+            .and_then(|()| {
+                hw.write_reg(L2_PWROFF_LO::from_raw(L2_FIRST));
+                hw.write_reg(L2_PWROFF_HI::zeroed());
+                read_poll_timeout(
+                    || Ok(hw.read(L2_READY_LO).into_raw()),
+                    |ready| ready & L2_FIRST == 0,
+                    L2_POLL,
+                    L2_TIMEOUT,
+                )?;
+                self.l2_settled(&hw)
+            })
+            .inspect_err(|_| dev_err!(self.dev, "L2 cache does not power off\n"))
+    }
+
+    /// System timestamp, in ticks of its own rate.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`.
+    pub(crate) fn timestamp(&self) -> Result<u64> {
+        let hw = regs::enter(&self.regs)?;
+        Ok(regs::read_counter(
+            || hw.read(TIMESTAMP_LO).into_raw(),
+            || hw.read(TIMESTAMP_HI).into_raw(),
+        ))
+    }
+
+    /// What the GPU adds to the system timestamp, in its ticks.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`.
+    pub(crate) fn timestamp_offset(&self) -> Result<u64> {
+        let hw = regs::enter(&self.regs)?;
+        let lo = hw.read(TIMESTAMP_OFFSET_LO).into_raw();
+        Ok(regs::join(lo, hw.read(TIMESTAMP_OFFSET_HI).into_raw()))
+    }
+
+    /// Cycles of the core clock.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`.
+    pub(crate) fn cycle_count(&self) -> Result<u64> {
+        let hw = regs::enter(&self.regs)?;
+        Ok(regs::read_counter(
+            || hw.read(CYCLE_COUNT_LO).into_raw(),
+            || hw.read(CYCLE_COUNT_HI).into_raw(),
+        ))
+    }
+}
+
+impl Events for Block {
+    fn handle(&self, events: u32) {
+        let Some(hw) = self.regs.enter() else { return };
+        IntBlock::Gpu.clear(&hw, events);
+
+        if events & int::FAULT != 0 {
+            let status = hw.read(GPU_FAULT_STATUS);
+            let lo = hw.read(GPU_FAULT_ADDRESS_LO).into_raw();
+            let address = regs::join(lo, hw.read(GPU_FAULT_ADDRESS_HI).into_raw());
+            dev_warn!(
+                self.dev,
+                "GPU fault, code {:#x}, status {:#x}, at {address:#x}\n",
+                status.code().get(),
+                status.into_raw()
+            );
+        }
+        if events & int::PROTECTED_FAULT != 0 {
+            dev_warn!(self.dev, "GPU fault in protected mode\n");
+        }
+
+        if events & int::RESET_COMPLETED != 0 {
+            self.reset_done.store(true, Release);
+        }
+        if events & int::CLEAN_CACHES_COMPLETED != 0 {
+            self.flush_done.store(true, Release);
+        }
+        self.done.wake_all();
+    }
+}

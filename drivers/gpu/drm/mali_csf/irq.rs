@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Interrupt lines: masked by the hard handler, served and unmasked by the thread.
+//!
+//! # Locking
+//!
+//! `state` is a spinlock between those who change the mask and the thread; the hard handler does
+//! not take it. Register writes to the block's mask are made under it, except that the hard handler
+//! writes 0.
+//!
+//! # Ordering
+//!
+//! The hard handler masks before it wakes the thread; the thread unmasks after it has found nothing
+//! left. An event that is enabled while the thread runs may raise the line at once: then the hard
+//! handler masks again and the thread runs once more.
+//!
+//! # Blocking
+//!
+//! [`Line::suspend`] waits for the thread: not to be called with anything held that
+//! [`Events::handle`] takes. The thread passes the gate for single accesses only, so that a handler
+//! which sleeps does not hold up a reset.
+
+use kernel::{
+    device, new_spinlock,
+    prelude::*,
+    sync::{
+        Arc,
+        SpinLock, //
+    },
+};
+use soc::irq::{
+    Irq,
+    IrqHandler,
+    Wake, //
+};
+
+use crate::regs::{
+    irq::Block,
+    Regs, //
+};
+
+/// What happens when a line is raised.
+pub(crate) trait Events: Send + Sync + 'static {
+    /// Handles pending and enabled `events`, and clears them in the interrupt block. In the
+    /// interrupt thread; may sleep.
+    fn handle(&self, events: u32);
+}
+
+/// What the line is allowed to report.
+struct State {
+    /// Events that are wanted.
+    mask: u32,
+    /// The line may be raised at all.
+    active: bool,
+}
+
+/// One interrupt block and its handler.
+#[pin_data]
+pub(crate) struct Line<T: Events> {
+    regs: Arc<Regs>,
+    block: Block,
+    #[pin]
+    state: SpinLock<State>,
+    events: Arc<T>,
+}
+
+impl<T: Events> Line<T> {
+    /// A line that reports nothing yet.
+    fn new(regs: Arc<Regs>, block: Block, events: Arc<T>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            regs,
+            block,
+            state <- new_spinlock!(State { mask: 0, active: false }, "Line::state"),
+            events,
+        })
+    }
+
+    /// Changes the state and writes the mask that follows from it.
+    fn change(&self, f: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        f(&mut state);
+        let mask = if state.active { state.mask } else { 0 };
+        if let Some(hw) = self.regs.enter() {
+            self.block.set_mask(&hw, mask);
+        }
+    }
+
+    /// Adds `events` to those that are reported.
+    pub(crate) fn enable(&self, events: u32) {
+        self.change(|state| state.mask |= events);
+    }
+
+    /// Removes `events` from those that are reported.
+    pub(crate) fn disable(&self, events: u32) {
+        self.change(|state| state.mask &= !events);
+    }
+}
+
+impl<T: Events> IrqHandler for Line<T> {
+    fn raw(&self) -> Wake {
+        let Some(hw) = self.regs.enter() else {
+            return Wake::None;
+        };
+        if self.block.stat(&hw) == 0 {
+            return Wake::None;
+        }
+        self.block.set_mask(&hw, 0);
+        Wake::Thread
+    }
+
+    fn thread(&self) {
+        loop {
+            let wanted = self.state.lock().mask;
+            let Some(pending) = self.regs.enter().map(|hw| self.block.rawstat(&hw)) else {
+                return;
+            };
+            let events = pending & wanted;
+            if events == 0 {
+                break;
+            }
+            self.events.handle(events);
+        }
+        self.change(|_| {});
+    }
+}
+
+/// A requested line. Freed on drop.
+pub(crate) struct Requested<T: Events> {
+    line: Arc<Line<T>>,
+    irq: Irq<Line<T>>,
+}
+
+impl<T: Events> Requested<T> {
+    /// Requests the interrupt called `name` of `dev` for `block`. It reports nothing before
+    /// [`resume`](Self::resume).
+    pub(crate) fn new(
+        dev: &kernel::platform::Device<device::Bound>,
+        name: &CStr,
+        label: &'static CStr,
+        regs: Arc<Regs>,
+        block: Block,
+        events: Arc<T>,
+    ) -> Result<Self> {
+        let line = Arc::pin_init(Line::new(regs, block, events), GFP_KERNEL)?;
+        line.change(|_| {});
+        let irq = Irq::request_by_name(dev, name, label, true, line.clone())
+            .inspect_err(|err| dev_err!(dev, "no usable interrupt \"{name}\": {err:?}\n"))?;
+        Ok(Self { line, irq })
+    }
+
+    /// The line, for those who change its mask.
+    pub(crate) fn line(&self) -> &Arc<Line<T>> {
+        &self.line
+    }
+
+    /// Forgets old events and starts to report those that are enabled.
+    pub(crate) fn resume(&self) {
+        if let Some(hw) = self.line.regs.enter() {
+            let mask = self.line.state.lock().mask;
+            self.line.block.clear(&hw, mask);
+        }
+        self.line.change(|state| state.active = true);
+    }
+
+    /// Stops reporting, and waits until no handler runs.
+    pub(crate) fn suspend(&self) {
+        self.line.change(|state| state.active = false);
+        self.irq.synchronize();
+    }
+}

@@ -1,0 +1,542 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Virtual memory of the GPU: one page table, what is mapped in it, and who may map where.
+//!
+//! A VM belongs to a file, or to the MCU. Its lower part is for user space, its upper part for the
+//! kernel's own buffers. It is *usable* until a change of its page table fails half-way, and it is
+//! *destroyed* when user space gives it up: everything is unmapped then, and what is still running
+//! on it faults. The memory of a VM goes away with its last reference.
+//!
+//! # Locking
+//!
+//! `tree` is a mutex over mappings and page table. It is taken with reservation locks held, and takes
+//! the address space lock of [`Mmu`] inside. Nothing is allocated under it: it is part of fence
+//! signalling.
+//!
+//! # Ordering
+//!
+//! See [`Mmu`] for what brackets a change. Table pages and buffer references that a change has set
+//! free are kept in its [`Op`] and dropped after the bracket.
+//!
+//! # Blocking
+//!
+//! Everything that changes a VM may sleep, for MMU commands and cache flushes only.
+
+use core::ops::Range;
+
+use drm::{
+    gem::{
+        Pinned,
+        Resv, //
+    },
+    gpuvm::{
+        DriverGpuVm,
+        GpuVm,
+        MapStep,
+        RemapStep,
+        Va,
+        VaTree, //
+    },
+    mm::{
+        Node,
+        RangeAllocator, //
+    },
+};
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            AtomicFlag,
+            Release, //
+        },
+        Arc,
+        Mutex, //
+    },
+};
+use shims::uapi;
+use soc::pgtable::{
+    Config,
+    PageTable,
+    Prot,
+    Tables,
+    VaRange, //
+};
+
+use crate::{
+    driver::{
+        Driver, //
+        DrmDevice,
+    },
+    gem::Bo,
+    mmu::{
+        region,
+        Active,
+        Mmu,
+        Space,
+        Translation, //
+    },
+    sync::bits,
+};
+
+pub(crate) mod cut;
+pub(crate) mod op;
+pub(crate) mod split;
+
+pub(crate) use op::Op;
+pub(crate) use split::Split;
+
+/// Address in a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GpuVa(u64);
+
+impl GpuVa {
+    /// Address `va`.
+    pub(crate) const fn new(va: u64) -> Self {
+        Self(va)
+    }
+
+    /// The plain number.
+    pub(crate) const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The address `bytes` further on, unless that wraps.
+    pub(crate) fn offset(self, bytes: u64) -> Option<Self> {
+        self.0.checked_add(bytes).map(Self)
+    }
+}
+
+/// How a range is mapped. The bits are those of `DRM_PANTHOR_VM_BIND_OP_MAP_*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MapFlags(u32);
+
+impl MapFlags {
+    /// Writable, executable, cached.
+    pub(crate) const NONE: Self = Self(0);
+    /// The GPU may not write.
+    pub(crate) const READONLY: Self = Self(bits(uapi::DRM_PANTHOR_VM_BIND_OP_MAP_READONLY));
+    /// The GPU may not execute.
+    pub(crate) const NOEXEC: Self = Self(bits(uapi::DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC));
+    /// The GPU does not cache it.
+    pub(crate) const UNCACHED: Self = Self(bits(uapi::DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED));
+
+    /// The flags in `bits`; `None` if others are in it.
+    pub(crate) fn from_bits(bits: u32) -> Option<Self> {
+        let known = Self::READONLY.or(Self::NOEXEC).or(Self::UNCACHED);
+        (bits & !known.0 == 0).then_some(Self(bits))
+    }
+
+    /// Both.
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in it.
+    pub(crate) const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    fn prot(self) -> Prot {
+        let mut prot = Prot::READ;
+        if !self.contains(Self::READONLY) {
+            prot |= Prot::WRITE;
+        }
+        if self.contains(Self::NOEXEC) {
+            prot |= Prot::NOEXEC;
+        }
+        if !self.contains(Self::UNCACHED) {
+            prot |= Prot::CACHE;
+        }
+        prot
+    }
+}
+
+/// Whether a VM can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It can.
+    Usable,
+    /// Its page table is not what user space believes it to be.
+    Unusable,
+}
+
+/// The page table, as the DRM layer's map of the VM drives it.
+pub(crate) struct Table {
+    pt: PageTable,
+    /// A change has failed half-way.
+    broken: bool,
+}
+
+/// What a step of a change works with.
+pub(crate) struct StepContext<'a> {
+    /// Table pages, fresh and freed.
+    tables: &'a mut Tables,
+    /// Flags for a new mapping.
+    flags: MapFlags,
+}
+
+fn va_range(range: Range<u64>) -> Result<VaRange> {
+    let size = range.end.checked_sub(range.start).ok_or(EINVAL)?;
+    VaRange::new(soc::pgtable::Va::new(range.start), size)
+}
+
+impl Table {
+    /// Maps `range` to what `pinned` has from byte `offset` on. Maps nothing if that fails.
+    fn map(
+        &mut self,
+        tables: &mut Tables,
+        range: Range<u64>,
+        pinned: &Pinned<Driver>,
+        offset: u64,
+        flags: MapFlags,
+    ) -> Result {
+        let mut update = self.pt.update(tables);
+        let mut va = range.start;
+        let mut done = Ok(());
+        for segment in pinned.segments(offset, range.end - range.start) {
+            let end = va + segment.len;
+            done = va_range(va..end).and_then(|part| update.map(part, segment.dma, flags.prot()));
+            if done.is_err() {
+                break;
+            }
+            va = end;
+        }
+        if done.is_ok() && va != range.end {
+            done = Err(EINVAL);
+        }
+        if done.is_err() && va > range.start {
+            // All of it was mapped by us just now.
+            update.unmap(va_range(range.start..va)?)?;
+        }
+        done
+    }
+
+    fn unmap(&mut self, tables: &mut Tables, range: Range<u64>) -> Result {
+        self.pt.update(tables).unmap(va_range(range)?)
+    }
+
+    /// Whether the page at `va` is part of a mapped block.
+    fn is_block(&self, va: u64) -> bool {
+        const TYPE: u64 = 3;
+        const TYPE_BLOCK: u64 = 1;
+        match self.pt.walk(soc::pgtable::Va::new(va)) {
+            Ok([_, _, entry, _]) => entry & TYPE == TYPE_BLOCK,
+            Err(_) => false,
+        }
+    }
+
+    /// Takes `gone` away from the mapping `old`; blocks that are cut come back as pages.
+    fn cut(&mut self, tables: &mut Tables, gone: Range<u64>, old: &Va<Self>) -> Result {
+        let wide = cut::widened(gone.clone(), |va| self.is_block(va));
+        self.unmap(tables, wide.clone())?;
+
+        for rest in [wide.start..gone.start, gone.end..wide.end] {
+            if !rest.is_empty() {
+                let offset = old.gem_offset() + (rest.start - old.addr());
+                self.map(tables, rest, old.vm_bo().data(), offset, *old.data())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl DriverGpuVm for Table {
+    type Driver = Driver;
+    type VaData = MapFlags;
+    type VmBoData = Pinned<Driver>;
+    type Context<'a> = StepContext<'a>;
+
+    fn step_map(
+        &mut self,
+        op: &MapStep<'_, Self>,
+        ctx: &mut Self::Context<'_>,
+    ) -> Result<Self::VaData> {
+        let range = op.addr()..op.addr() + op.len();
+        let pinned = op.vm_bo().data();
+        self.map(ctx.tables, range, pinned, op.gem_offset(), ctx.flags)?;
+        Ok(ctx.flags)
+    }
+
+    fn step_unmap(&mut self, va: &Va<Self>, ctx: &mut Self::Context<'_>) -> Result {
+        self.unmap(ctx.tables, va.range())
+            .inspect_err(|_| self.broken = true)
+    }
+
+    fn step_remap(&mut self, op: &RemapStep<'_, Self>, ctx: &mut Self::Context<'_>) -> Result {
+        self.cut(ctx.tables, op.unmapped(), op.va())
+            .inspect_err(|_| self.broken = true)
+    }
+}
+
+/// What is where in a VM.
+struct Layout {
+    /// Managed addresses.
+    whole: Range<u64>,
+    /// Where the kernel puts its buffers, if asked to put them at an address.
+    kernel: Range<u64>,
+    /// Where it puts them on its own.
+    auto: Range<u64>,
+}
+
+/// A VM.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Vm {
+    ddev: ARef<DrmDevice>,
+    mmu: Arc<Mmu>,
+    space: Arc<Space>,
+    gpuvm: ARef<GpuVm<Table>>,
+    layout: Layout,
+    kernel: Arc<RangeAllocator>,
+    unusable: AtomicFlag,
+    destroyed: AtomicFlag,
+    #[pin]
+    tree: Mutex<VaTree<Table>>,
+    /// Unmaps everything; prepared, so that destroying cannot fail.
+    #[pin]
+    last: Mutex<Option<KBox<Op>>>,
+}
+
+impl Vm {
+    /// A VM for user space.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new_user(ddev: &DrmDevice, mmu: &Arc<Mmu>, split: &Split) -> Result<Arc<Self>> {
+        let kernel = split.user_end..split.full;
+        let layout = Layout {
+            whole: 0..split.full,
+            kernel: kernel.clone(),
+            auto: kernel,
+        };
+        Self::new(ddev, mmu, layout, c"mali_csf user", false)
+    }
+
+    /// The VM of the MCU, which has 32 address bits. All of it is the kernel's; buffers without a
+    /// given address go to `auto`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new_mcu(ddev: &DrmDevice, mmu: &Arc<Mmu>, auto: Range<u64>) -> Result<Arc<Self>> {
+        let layout = Layout {
+            whole: 0..1 << 32,
+            kernel: 0..1 << 32,
+            auto,
+        };
+        Self::new(ddev, mmu, layout, c"mali_csf MCU", true)
+    }
+
+    fn new(
+        ddev: &DrmDevice,
+        mmu: &Arc<Mmu>,
+        layout: Layout,
+        name: &'static CStr,
+        for_mcu: bool,
+    ) -> Result<Arc<Self>> {
+        let pt = PageTable::new(
+            mmu.dev(),
+            Config {
+                va_bits: mmu.va_bits(),
+                pa_bits: mmu.pa_bits(),
+                coherent: mmu.coherent(),
+            },
+        )?;
+        let translation = Translation {
+            transtab: pt.ttbr(),
+            memattr: region::memattr(pt.mair(), mmu.coherent()),
+            va_bits: mmu.va_bits(),
+        };
+        let space = Space::new(translation, for_mcu)?;
+        let kernel = RangeAllocator::new(layout.kernel.clone())?;
+        let last = KBox::new(Op::unmap_whole(layout.whole.clone())?, GFP_KERNEL)?;
+        let table = Table { pt, broken: false };
+        let resv = Resv::new(ddev)?;
+        let tree = GpuVm::new(ddev, name, layout.whole.clone(), resv, table)?;
+
+        Arc::pin_init(
+            pin_init!(Self {
+                ddev: ddev.into(),
+                mmu: mmu.clone(),
+                space,
+                gpuvm: tree.vm().into(),
+                layout,
+                kernel,
+                unusable: AtomicFlag::new(false),
+                destroyed: AtomicFlag::new(false),
+                tree <- new_mutex!(tree, "Vm::tree"),
+                last <- new_mutex!(Some(last), "Vm::last"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The DRM device whose buffers can be mapped here.
+    pub(crate) fn ddev(&self) -> &DrmDevice {
+        &self.ddev
+    }
+
+    /// The DRM layer's view: reservations and external objects.
+    pub(crate) fn gpuvm(&self) -> &GpuVm<Table> {
+        &self.gpuvm
+    }
+
+    /// Whether the GPU snoops the CPU's caches.
+    pub(crate) fn coherent(&self) -> bool {
+        self.mmu.coherent()
+    }
+
+    /// First address that user space can't map.
+    pub(crate) fn user_end(&self) -> u64 {
+        self.layout.kernel.start
+    }
+
+    /// Whether it can be used.
+    pub(crate) fn state(&self) -> State {
+        if self.unusable.load(Acquire) {
+            State::Unusable
+        } else {
+            State::Usable
+        }
+    }
+
+    /// Whether user space has given it up.
+    pub(crate) fn is_destroyed(&self) -> bool {
+        self.destroyed.load(Acquire)
+    }
+
+    /// Whether the GPU has faulted on it since it was activated last.
+    pub(crate) fn has_fault(&self) -> bool {
+        self.space.has_fault()
+    }
+
+    /// Says in the log how the page table looks where the GPU has faulted.
+    pub(crate) fn report_fault(&self) {
+        let Some(address) = self.space.fault_address() else {
+            return;
+        };
+        let walk = self
+            .tree
+            .lock()
+            .state()
+            .pt
+            .walk(soc::pgtable::Va::new(address));
+        match walk {
+            Ok(entries) => dev_err!(
+                self.mmu.dev(),
+                "page table at {address:#x}: {entries:#018x?}\n"
+            ),
+            Err(_) => dev_err!(self.mmu.dev(), "{address:#x} is beyond the page table\n"),
+        }
+    }
+
+    /// A place in the kernel part for `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC`.
+    pub(crate) fn kernel_insert(&self, size: u64, align: u64) -> Result<Node> {
+        self.kernel.insert(size, align, self.layout.auto.clone())
+    }
+
+    /// The place at `start` in the kernel part.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if it is taken or not the kernel's, `EINVAL` if it wraps.
+    pub(crate) fn kernel_reserve(&self, start: u64, size: u64) -> Result<Node> {
+        let end = start.checked_add(size).ok_or(EINVAL)?;
+        self.kernel.reserve(start..end)
+    }
+
+    /// Gives it an address space slot, for one more user.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is unusable, `EBUSY` if all slots are in use, `ETIMEDOUT`, `ENODEV`.
+    pub(crate) fn activate(&self) -> Result<Active> {
+        if self.state() == State::Unusable {
+            return Err(EINVAL);
+        }
+        // A slot that is enabled while the table changes would not know about the lock.
+        let _tree = self.tree.lock();
+        self.mmu.activate(&self.space)
+    }
+
+    /// Executes prepared operations in order, with one lock and one flush for all of them. The
+    /// caller drops `ops` afterwards, and not in a signalling path.
+    ///
+    /// # Errors
+    ///
+    /// The index of the operation that failed, and why; those before it are done. `EINVAL` for a
+    /// mapping in a VM that is unusable or destroyed.
+    pub(crate) fn bind(&self, ops: &mut [Op]) -> Result<(), (usize, Error)> {
+        let Some(changed) = ops
+            .iter()
+            .map(|op| cut::touched(op.range()))
+            .reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))
+        else {
+            return Ok(());
+        };
+
+        let mut tree = self.tree.lock();
+        self.mmu
+            .lock_region(&self.space, changed.start, changed.end)
+            .map_err(|err| (0, err))?;
+        let mut done = Ok(());
+        for (index, op) in ops.iter_mut().enumerate() {
+            let refused = op.is_map() && (self.unusable.load(Acquire) || self.is_destroyed());
+            let result = if refused {
+                Err(EINVAL)
+            } else {
+                op.execute(&mut tree)
+            };
+            if let Err(err) = result {
+                done = Err((index, err));
+                break;
+            }
+        }
+        let broken = tree.state().broken;
+        self.mmu.unlock_region(&self.space);
+
+        if broken && !self.unusable.xchg(true, kernel::sync::atomic::Full) {
+            dev_err!(self.mmu.dev(), "page table update failed, VM is unusable\n");
+            self.mmu.stop(&self.space);
+        }
+        done
+    }
+
+    /// Unmaps everything, and refuses new mappings from now on.
+    pub(crate) fn destroy(&self) {
+        self.destroyed.store(true, Release);
+        let last = self.last.lock().take();
+        if let Some(mut op) = last {
+            // Nothing is cut and nothing is allocated; a failure of the hardware has been reported.
+            let _ = self.bind(core::slice::from_mut(&mut *op));
+            self.gpuvm.deferred_cleanup();
+        }
+    }
+
+    /// The buffer that is mapped at `va`, and the byte in it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if there is none.
+    pub(crate) fn bo_at(&self, va: GpuVa) -> Result<(ARef<Bo>, u64)> {
+        let tree = self.tree.lock();
+        let found = tree.find_first(va.get(), 1).ok_or(ENOENT)?;
+        let offset = found.gem_offset() + (va.get() - found.addr());
+        Ok((found.object().into(), offset))
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Vm {
+    fn drop(self: Pin<&mut Self>) {
+        // The GPU must not walk the table when it is freed.
+        self.mmu.release(&self.space);
+    }
+}

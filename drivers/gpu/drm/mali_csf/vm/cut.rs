@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Cutting a range out of mappings that may use 2 MiB blocks.
+//!
+//! A block is one entry of the page table. To take a part of it away, the whole block has to go, and
+//! what remains of it comes back as pages. Pure functions, tested as such.
+
+use core::ops::Range;
+
+use kernel::prelude::*;
+
+/// Small page, in bytes.
+pub(crate) const PAGE: u64 = 4 << 10;
+
+/// Block, in bytes.
+pub(crate) const BLOCK: u64 = 2 << 20;
+
+/// `range` with both ends moved outwards to block boundaries: what has to be locked for a change of
+/// `range`, whatever it cuts. The end is at most 2^64 - [`BLOCK`].
+pub(crate) fn touched(range: Range<u64>) -> Range<u64> {
+    let start = range.start & !(BLOCK - 1);
+    start..range.end.next_multiple_of(BLOCK)
+}
+
+/// What has to be unmapped in order to take `gone` away. `block_at` says whether the page at an
+/// address that stays mapped is part of a block; it is asked for each end that cuts a block's range.
+pub(crate) fn widened(gone: Range<u64>, mut block_at: impl FnMut(u64) -> bool) -> Range<u64> {
+    let blocks = touched(gone.clone());
+    let start = if blocks.start < gone.start && block_at(gone.start - PAGE) {
+        blocks.start
+    } else {
+        gone.start
+    };
+    let end = if blocks.end > gone.end && block_at(gone.end) {
+        blocks.end
+    } else {
+        gone.end
+    };
+    start..end
+}
+
+/// Most page-table pages that taking `range` away can need: one for each end inside a block.
+pub(crate) fn tables(range: Range<u64>) -> usize {
+    let blocks = touched(range.clone());
+    let start_cut = blocks.start < range.start;
+    let end_cut = blocks.end > range.end;
+    let same = blocks.end - blocks.start == BLOCK;
+    if same {
+        usize::from(start_cut || end_cut)
+    } else {
+        usize::from(start_cut) + usize::from(end_cut)
+    }
+}
+
+#[kunit_tests(mali_csf_vm_cut)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_blocks_are_not_widened() {
+        assert_eq!(widened(BLOCK..2 * BLOCK, |_| true), BLOCK..2 * BLOCK);
+        assert_eq!(tables(BLOCK..2 * BLOCK), 0);
+    }
+
+    #[test]
+    fn each_cut_block_is_unmapped_as_a_whole() {
+        let gone = BLOCK + PAGE..3 * BLOCK + PAGE;
+        assert_eq!(widened(gone.clone(), |_| true), BLOCK..4 * BLOCK);
+        assert_eq!(tables(gone), 2);
+    }
+
+    #[test]
+    fn pages_are_left_alone() {
+        let gone = BLOCK + PAGE..3 * BLOCK + PAGE;
+        assert_eq!(widened(gone.clone(), |_| false), gone);
+    }
+
+    #[test]
+    fn the_neighbours_are_asked_and_not_what_goes() {
+        let gone = BLOCK + 2 * PAGE..3 * BLOCK + PAGE;
+        assert_eq!(
+            widened(gone, |va| va == BLOCK + PAGE),
+            BLOCK..3 * BLOCK + PAGE
+        );
+        let gone = BLOCK + 2 * PAGE..3 * BLOCK + PAGE;
+        assert_eq!(
+            widened(gone, |va| va == 3 * BLOCK + PAGE),
+            BLOCK + 2 * PAGE..4 * BLOCK
+        );
+    }
+
+    #[test]
+    fn a_hole_in_one_block_needs_one_table() {
+        assert_eq!(tables(PAGE..2 * PAGE), 1);
+        assert_eq!(tables(PAGE..BLOCK), 1);
+        assert_eq!(tables(0..PAGE), 1);
+        assert_eq!(tables(PAGE..BLOCK + PAGE), 2);
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! One change of a VM: prepared, then executed.
+//!
+//! Preparing checks and allocates everything. Executing allocates nothing, so that it can be part of
+//! fence signalling; what it sets free stays in the operation until that is dropped.
+
+use core::ops::Range;
+
+use drm::gpuvm::{
+    MapRequest,
+    Prealloc,
+    VaTree,
+    VmBo, //
+};
+use kernel::{
+    prelude::*,
+    sync::aref::ARef, //
+};
+use soc::pgtable::Tables;
+
+use super::{
+    cut,
+    va_range,
+    MapFlags,
+    StepContext,
+    Table,
+    Vm, //
+};
+use crate::gem::Bo;
+
+/// What user space asks for.
+pub(crate) enum Request {
+    /// Maps bytes of a buffer, instead of what is mapped there.
+    Map {
+        /// The buffer.
+        bo: ARef<Bo>,
+        /// First byte of it.
+        bo_offset: u64,
+        /// First address.
+        va: u64,
+        /// Bytes.
+        size: u64,
+        /// How.
+        flags: MapFlags,
+    },
+    /// Unmaps what is mapped there.
+    Unmap {
+        /// First address.
+        va: u64,
+        /// Bytes.
+        size: u64,
+    },
+}
+
+enum Kind {
+    Map {
+        vm_bo: ARef<VmBo<Table>>,
+        bo_offset: u64,
+        flags: MapFlags,
+    },
+    Unmap,
+}
+
+/// A prepared operation.
+pub(crate) struct Op {
+    kind: Kind,
+    range: Range<u64>,
+    prealloc: Prealloc<Table>,
+    tables: Tables,
+}
+
+impl Op {
+    /// Prepares what user space asks for.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the range is empty or reaches beyond the user part of the VM, if something is not
+    /// page aligned, if the buffer is too small, or if it is exclusive to another VM. `ENOMEM`.
+    pub(crate) fn prepare(vm: &Vm, request: Request) -> Result<Self> {
+        match request {
+            Request::Map {
+                bo,
+                bo_offset,
+                va,
+                size,
+                flags,
+            } => {
+                let range = Self::user_range(vm, va, size)?;
+                let bo_end = bo_offset.checked_add(size).ok_or(EINVAL)?;
+                if bo_offset % cut::PAGE != 0 || bo_end > u64::try_from(bo.size())? {
+                    return Err(EINVAL);
+                }
+                if bo.shared_resv().is_some() && !bo.shares(vm.gpuvm().resv()) {
+                    return Err(EINVAL);
+                }
+                Self::map(vm, &bo, bo_offset, range, flags)
+            }
+            Request::Unmap { va, size } => {
+                let range = Self::user_range(vm, va, size)?;
+                let tables = Tables::new(cut::tables(range.clone()))?;
+                Ok(Self {
+                    kind: Kind::Unmap,
+                    range,
+                    prealloc: Prealloc::for_unmap()?,
+                    tables,
+                })
+            }
+        }
+    }
+
+    fn user_range(vm: &Vm, va: u64, size: u64) -> Result<Range<u64>> {
+        let end = va.checked_add(size).ok_or(EINVAL)?;
+        let aligned = (va | size) % cut::PAGE == 0;
+        if !aligned || size == 0 || end > vm.user_end() {
+            return Err(EINVAL);
+        }
+        Ok(va..end)
+    }
+
+    /// Prepares a mapping of `range`, which is page aligned, not empty and inside of the VM, to the
+    /// bytes of `bo` from `bo_offset` on.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn map(
+        vm: &Vm,
+        bo: &Bo,
+        bo_offset: u64,
+        range: Range<u64>,
+        flags: MapFlags,
+    ) -> Result<Self> {
+        let pinned = bo.pin()?;
+        let tables = Tables::for_range(va_range(range.clone())?, vm.mmu.va_bits())?;
+        Ok(Self {
+            kind: Kind::Map {
+                vm_bo: vm.gpuvm().obtain(bo, pinned)?,
+                bo_offset,
+                flags,
+            },
+            range,
+            prealloc: Prealloc::for_map()?,
+            tables,
+        })
+    }
+
+    /// Prepares taking away all mappings in `range`, none of which reaches beyond it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn unmap_whole(range: Range<u64>) -> Result<Self> {
+        Ok(Self {
+            kind: Kind::Unmap,
+            range,
+            prealloc: Prealloc::for_unmap()?,
+            tables: Tables::new(0)?,
+        })
+    }
+
+    /// The addresses that it is about.
+    pub(crate) fn range(&self) -> Range<u64> {
+        self.range.clone()
+    }
+
+    /// Whether it maps something.
+    pub(crate) fn is_map(&self) -> bool {
+        matches!(self.kind, Kind::Map { .. })
+    }
+
+    /// Changes mappings and page table. Allocates nothing.
+    pub(super) fn execute(&mut self, tree: &mut VaTree<Table>) -> Result {
+        let addr = self.range.start;
+        let len = self.range.end - addr;
+        match &self.kind {
+            Kind::Map {
+                vm_bo,
+                bo_offset,
+                flags,
+            } => {
+                let mut ctx = StepContext {
+                    tables: &mut self.tables,
+                    flags: *flags,
+                };
+                let request = MapRequest {
+                    addr,
+                    len,
+                    gem_offset: *bo_offset,
+                    vm_bo,
+                };
+                tree.map(request, &mut self.prealloc, &mut ctx)
+            }
+            Kind::Unmap => {
+                let mut ctx = StepContext {
+                    tables: &mut self.tables,
+                    flags: MapFlags::NONE,
+                };
+                tree.unmap(addr, len, &mut self.prealloc, &mut ctx)
+            }
+        }
+    }
+}
