@@ -30,11 +30,7 @@ use core::{
     ptr::{
         addr_of_mut,
         NonNull, //
-    },
-    sync::atomic::{
-        AtomicPtr,
-        Ordering, //
-    },
+    }, //
 };
 use kernel::{
     alloc::allocator::Kmalloc,
@@ -46,9 +42,16 @@ use kernel::{
         to_result, //
     },
     prelude::*,
-    sync::aref::{
-        ARef,
-        AlwaysRefCounted, //
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
     },
     types::{
         NotThreadSafe,
@@ -70,7 +73,7 @@ use kernel::{
 #[repr(C)]
 pub struct Device<D: Driver> {
     dev: Opaque<bindings::drm_device>,
-    bound: AtomicPtr<D::Bound>,
+    bound: Atomic<*mut D::Bound>,
     data_valid: bool,
     data: D::Data,
 }
@@ -127,7 +130,7 @@ impl<D: Driver> Device<D> {
             idx,
             _task: NotThreadSafe,
         };
-        let bound = NonNull::new(self.bound.load(Ordering::Acquire))?;
+        let bound = NonNull::new(self.bound.load(Acquire))?;
 
         // INVARIANT: `bound` was read inside the section, so it stays valid until the section ends.
         Some(Entered {
@@ -321,7 +324,7 @@ impl<D: Driver> UnregisteredDevice<D> {
         // INVARIANT: `bound` stays valid until `Scope::drop()`, which takes the pointer back first.
         dev.bound.store(
             core::ptr::from_ref::<D::Bound>(&scope.bound).cast_mut(),
-            Ordering::Release,
+            Release,
         );
         start(&dev.enter().ok_or(ENODEV)?)?;
 
@@ -343,9 +346,7 @@ struct Scope<D: Driver> {
 
 impl<D: Driver> Drop for Scope<D> {
     fn drop(&mut self) {
-        self.dev
-            .bound
-            .store(core::ptr::null_mut(), Ordering::Release);
+        self.dev.bound.store(core::ptr::null_mut(), Release);
         // SAFETY: May be called whenever sleeping is allowed, as it is during probe and unbind.
         unsafe { shims::shim_scope_synchronize() };
 

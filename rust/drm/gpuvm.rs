@@ -57,11 +57,7 @@ use crate::{
 use core::{
     cell::UnsafeCell,
     ops::Range,
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicBool,
-        Ordering, //
-    }, //
+    ptr::NonNull, //
 };
 use job::Fence;
 use kernel::{
@@ -72,6 +68,11 @@ use kernel::{
         aref::{
             ARef,
             AlwaysRefCounted, //
+        },
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
         },
         Arc, //
     },
@@ -123,7 +124,7 @@ pub struct GpuVm<T: DriverGpuVm> {
     vm: Opaque<bindings::drm_gpuvm>,
     resv: Arc<Resv<T::Driver>>,
     /// Whether the `VaTree` has gone.
-    closed: AtomicBool,
+    closed: Atomic<bool>,
     state: UnsafeCell<T>,
 }
 
@@ -184,7 +185,7 @@ impl<T: DriverGpuVm> GpuVm<T> {
             try_pin_init!(Self {
                 vm: Opaque::zeroed(),
                 resv,
-                closed: AtomicBool::new(false),
+                closed: Atomic::new(false),
                 state: UnsafeCell::new(state),
             }? Error),
             GFP_KERNEL,
@@ -316,11 +317,13 @@ impl<T: DriverGpuVm> GpuVm<T> {
     }
 
     fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        // Fully ordered: either the cleanup below finds what was put aside before, or who puts
+        // something aside after that, which is fully ordered too, finds this.
+        self.closed.xchg(true, Full);
         self.deferred_cleanup();
     }
 
     fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.closed.load(Relaxed)
     }
 }
