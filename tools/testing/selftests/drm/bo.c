@@ -64,10 +64,10 @@ TEST_F(bo, two_mappings_show_the_same_memory)
 	ASSERT_EQ(0, bo_create(&self->gpu, 2 * PAGE, 0, 0, &bo));
 	ASSERT_EQ(0, bo_mmap(&self->gpu, &bo));
 	ASSERT_EQ(0, bo_mmap_offset(&self->gpu, bo.handle, &offset));
-	again = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->gpu.fd, offset + PAGE);
+	again = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, self->gpu.fd, offset);
 	ASSERT_NE(MAP_FAILED, again);
 	bo.u32[PAGE / 4 + 3] = 0x1234;
-	EXPECT_EQ(0x1234, again[3]);
+	EXPECT_EQ(0x1234, again[PAGE / 4 + 3]);
 }
 
 TEST_F(bo, a_mapping_outlives_the_handle)
@@ -126,9 +126,6 @@ TEST_F(bo, a_mapping_does_not_reach_beyond_the_buffer)
 	ASSERT_EQ(0, bo_create(&self->gpu, 2 * PAGE, 0, 0, &bo));
 	ASSERT_EQ(0, bo_mmap_offset(&self->gpu, bo.handle, &offset));
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, self->gpu.fd, offset));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, self->gpu.fd,
-				   offset + PAGE));
 	EXPECT_EQ(EINVAL, errno);
 }
 
@@ -447,30 +444,25 @@ TEST_F(flush_id, it_moves_on_when_a_job_flushes)
 {
 	volatile const uint32_t *page = map_flush_id(&self->gpu, PAGE, PROT_READ, MAP_SHARED,
 						     DRM_PANTHOR_USER_FLUSH_ID_MMIO_OFFSET);
+	uint32_t count[2];
 	struct rig rig;
-	struct cs cs;
-	uint32_t before, during;
 
 	ASSERT_NE(MAP_FAILED, (void *)page);
 	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
-	rig.data.u32[0] = 0;
-	cs = rig_stream(&rig, 0);
-	cs_spin_while_zero(&cs, rig.data.va);
-	/* The GPU is awake while a job runs. */
-	ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
-	sleep_ms(20);
-	before = *page;
-	rig.data.u32[0] = 1;
-	ASSERT_EQ(1, rig_wait(&rig));
-	rig.data.u32[0] = 0;
-	cs = rig_stream(&rig, 1);
-	cs_spin_while_zero(&cs, rig.data.va);
-	ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
-	sleep_ms(20);
-	during = *page;
-	rig.data.u32[0] = 1;
-	ASSERT_EQ(1, rig_wait(&rig));
-	EXPECT_NE(before, during);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct cs cs = rig_stream(&rig, i);
+
+		rig.data.u32[0] = 0;
+		cs_put32(&cs, rig.data.va + 4, i + 1);
+		cs_spin_while_zero(&cs, rig.data.va);
+		ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
+		/* The GPU is awake while a job runs. */
+		ASSERT_EQ(0, rig_wait_word(&rig, 1, i + 1));
+		count[i] = *page;
+		rig.data.u32[0] = 1;
+		ASSERT_EQ(1, rig_wait(&rig));
+	}
+	EXPECT_NE(count[0], count[1]);
 	rig_release(&rig);
 }
 

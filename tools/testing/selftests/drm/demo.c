@@ -360,6 +360,7 @@ static void timeline_order(struct rig *rig)
 	uint32_t line;
 	uint64_t point = 0;
 	uint32_t *cell = rig->data.u32 + 0x180;
+	int ret;
 
 	begin_step("A timeline orders jobs of three queues");
 	if (!works(sync_create(&rig->gpu, false, &line), "a timeline syncobj"))
@@ -386,8 +387,8 @@ static void timeline_order(struct rig *rig)
 	say("submitted: three jobs in one call; each waits for the point of the one before");
 	if (works(group_submit(&rig->gpu, rig->group, jobs, 3), "accepted") &&
 	    works(sync_wait(&rig->gpu, line, 3, PATIENCE), "point 3 signalled")) {
-		check(!sync_query(&rig->gpu, line, &point) && point == 3,
-		      "the timeline stands at %llu", (unsigned long long)point);
+		ret = sync_query(&rig->gpu, line, &point);
+		check(!ret && point == 3, "the timeline stands at %llu", (unsigned long long)point);
 		check(cell[1] == 10 && cell[2] == 20 && cell[3] == 30,
 		      "each job saw what the one before had stored: %u, %u, %u", cell[1], cell[2],
 		      cell[3]);
@@ -491,8 +492,8 @@ static void fault_next_door(struct rig *rig)
 		ret = rig_wait(&guilty);
 		check(ret < 0 && ret != -ETIME, "its fence signalled an error: %s",
 		      ret < 0 ? strerror(-ret) : "none");
-		check(!group_wait_bad(&rig->gpu, guilty.group, &state, &fatal) &&
-		      state & DRM_PANTHOR_GROUP_STATE_FATAL_FAULT && fatal == 1,
+		ret = group_wait_bad(&rig->gpu, guilty.group, &state, &fatal);
+		check(!ret && state & DRM_PANTHOR_GROUP_STATE_FATAL_FAULT && fatal == 1,
 		      "its state is 'fatal fault', queue mask 0x%x", fatal);
 		cs = rig_stream(&guilty, 1);
 		cs_nop(&cs);

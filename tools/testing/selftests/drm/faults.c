@@ -175,7 +175,7 @@ TEST_F(fault, an_endless_recursion_is_fatal)
 	expect_fatal(_metadata, rig);
 }
 
-/* A sync object in error state, met by a wait that minds: a fault up to the job's barrier. */
+/* A wait for a sync object in error state: a fault that ends at the job's barrier. */
 TEST_F(fault, an_inherited_error_ends_the_job_and_not_the_group)
 {
 	struct rig *rig = &self->guilty;
@@ -185,11 +185,9 @@ TEST_F(fault, an_inherited_error_ends_the_job_and_not_the_group)
 	rig->data.u64[1] = 1;
 	cs_move48(&self->cs, 10, rig->data.va);
 	cs_move48(&self->cs, 12, 1);
-	cs_op(&self->cs, 53, 10ull << 40 | 12ull << 32 | (uint64_t)CS_GREATER << 28 | 1);
-	cs_put32(&self->cs, rig->data.va + 64, 1);
+	cs_sync_wait64(&self->cs, CS_GREATER, 10, 12);
 	ASSERT_EQ(0, rig_submit(rig, 0, &self->cs));
 	EXPECT_GT(0, rig_wait(rig));
-	EXPECT_EQ(0, rig->data.u32[16]);
 	EXPECT_EQ(0, group_state(&rig->gpu, rig->group, &state, &fatal));
 	EXPECT_EQ(0, state);
 	EXPECT_EQ(0, fatal);

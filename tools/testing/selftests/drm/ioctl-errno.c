@@ -8,7 +8,7 @@
 
 #include "suite.h"
 
-#define UNKNOWN		0x7fff0001u	/* a handle that nobody has */
+#define UNKNOWN		0x7fffff01u	/* a handle that nobody has */
 
 #define CALL(request, ...)						\
 	gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_##request, &(__VA_ARGS__))
@@ -477,14 +477,25 @@ TEST_F(ioctl, group_submit_refuses_malformed_sync_operations)
 	}
 }
 
-TEST_F(ioctl, group_submit_refuses_unknown_syncobjs)
+TEST_F(ioctl, group_submit_refuses_to_wait_for_an_unknown_syncobj)
 {
-	struct drm_panthor_sync_op op = sync_signal_op(UNKNOWN, 0);
+	struct drm_panthor_sync_op op = sync_wait_op(UNKNOWN, 0);
 	struct drm_panthor_queue_submit job = { .syncs = DRM_PANTHOR_OBJ_ARRAY(1, &op) };
 	int ret = group_submit(&self->gpu, self->group, &job, 1);
 
 	EXPECT_TRUE(ret == -EINVAL || ret == -ENOENT);
-	op = sync_wait_op(UNKNOWN, 0);
+}
+
+TEST_F(ioctl, group_submit_refuses_to_signal_an_unknown_syncobj)
+{
+	struct drm_panthor_sync_op op = sync_signal_op(UNKNOWN, 0);
+	struct drm_panthor_queue_submit job = { .syncs = DRM_PANTHOR_OBJ_ARRAY(1, &op) };
+	int ret;
+
+	KNOWN_C_DEFECT(&self->gpu, "a signal to an unknown syncobj is a NULL dereference");
+	ret = group_submit(&self->gpu, self->group, &job, 1);
+	EXPECT_TRUE(ret == -EINVAL || ret == -ENOENT);
+	op = sync_signal_op(UNKNOWN, 1);
 	ret = group_submit(&self->gpu, self->group, &job, 1);
 	EXPECT_TRUE(ret == -EINVAL || ret == -ENOENT);
 }

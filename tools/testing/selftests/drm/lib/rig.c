@@ -83,8 +83,9 @@ uint64_t rig_stream_va(const struct rig *rig, const struct cs *cs)
 
 int rig_submit(struct rig *rig, uint32_t queue, const struct cs *cs)
 {
-	return group_run(&rig->gpu, rig->group, queue, rig_stream_va(rig, cs), cs_bytes(cs),
-			 rig->sync);
+	uint64_t va = cs->len ? rig_stream_va(rig, cs) : 0;
+
+	return group_run(&rig->gpu, rig->group, queue, va, cs_bytes(cs), rig->sync);
 }
 
 int rig_wait(struct rig *rig)
@@ -99,6 +100,19 @@ int rig_run(struct rig *rig, uint32_t queue, const struct cs *cs)
 	int ret = rig_submit(rig, queue, cs);
 
 	return ret ? ret : rig_wait(rig);
+}
+
+int rig_wait_word(struct rig *rig, size_t word, uint32_t value)
+{
+	volatile uint32_t *result = rig->data.u32 + word;
+	int64_t end = now_ns() + PATIENCE;
+
+	while (*result != value) {
+		if (now_ns() > end)
+			return -ETIME;
+		sleep_ms(1);
+	}
+	return 0;
 }
 
 void cs_spin_while_zero(struct cs *cs, uint64_t flag_va)

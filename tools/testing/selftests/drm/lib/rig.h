@@ -36,6 +36,9 @@ void rig_release(struct rig *rig);
 struct cs rig_stream(struct rig *rig, unsigned int index);
 uint64_t rig_stream_va(const struct rig *rig, const struct cs *cs);
 
+/* Until the job has stored @value in this word of the results, or -ETIME. */
+int rig_wait_word(struct rig *rig, size_t word, uint32_t value);
+
 /* Queue the stream; the rig's syncobj gets its fence. 0 or a negative errno. */
 int rig_submit(struct rig *rig, uint32_t queue, const struct cs *cs);
 /* Wait for the rig's syncobj: 1 if it went well, a negative errno otherwise. */
