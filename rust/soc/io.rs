@@ -13,20 +13,48 @@ use kernel::{
     bindings,
     device::Bound,
     io::{
-        resource::{
-            Flags,
-            Region as ClaimedRegion, //
-        },
         IoBase,
         Mmio,
         MmioBackend,
         MmioRaw,
         PhysAddr,
-        Region, //
+        Region,
+        ResourceSize, //
     },
     platform,
     prelude::*,
 };
+
+/// An address range that nobody else claims.
+///
+/// The kernel crate's own type gives back to another tree of resources than it takes from.
+///
+/// # Invariants
+///
+/// The range was claimed in the tree of all memory, and is ours to give back.
+struct Claim {
+    start: PhysAddr,
+    size: ResourceSize,
+}
+
+impl Claim {
+    fn new(start: PhysAddr, size: ResourceSize, name: &'static CStr) -> Result<Self> {
+        // SAFETY: The name lives for ever.
+        let claimed = unsafe { bindings::request_mem_region(start, size, name.as_char_ptr()) };
+        if claimed.is_null() {
+            return Err(EBUSY);
+        }
+        // INVARIANT: Claimed just now.
+        Ok(Self { start, size })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the range is ours.
+        unsafe { bindings::release_mem_region(self.start, self.size) };
+    }
+}
 
 /// An exclusive mapping of at least `SIZE` bytes of registers.
 ///
@@ -37,8 +65,7 @@ use kernel::{
 pub struct Registers<const SIZE: usize> {
     mapping: NonNull<c_void>,
     raw: MmioRaw<Region<SIZE>>,
-    start: PhysAddr,
-    _claim: ClaimedRegion,
+    claim: Claim,
 }
 
 // SAFETY: The mapping is an address range of the kernel, not of a task.
@@ -48,13 +75,13 @@ unsafe impl<const SIZE: usize> Send for Registers<SIZE> {}
 unsafe impl<const SIZE: usize> Sync for Registers<SIZE> {}
 
 impl<const SIZE: usize> Registers<SIZE> {
-    /// Claims and maps the memory resource `index` of `dev`.
+    /// Claims and maps the memory resource `index` of `dev`, under `name` in `/proc/iomem`.
     ///
     /// # Errors
     ///
     /// `ENODEV` if there is no such resource, `EBUSY` if it is claimed already, `EINVAL` if it is
     /// smaller than `SIZE`, `ENOMEM`.
-    pub fn map(dev: &platform::Device<Bound>, index: u32) -> Result<Self> {
+    pub fn map(dev: &platform::Device<Bound>, index: u32, name: &'static CStr) -> Result<Self> {
         let resource = dev.resource_by_index(index).ok_or(ENODEV)?;
         let start = resource.start();
         let size: usize = resource.size().try_into()?;
@@ -62,10 +89,7 @@ impl<const SIZE: usize> Registers<SIZE> {
             return Err(EINVAL);
         }
 
-        let name = resource.name().unwrap_or_default().to_cstring()?;
-        let claim = resource
-            .request_region(start, resource.size(), name, Flags::IORESOURCE_MEM)
-            .ok_or(EBUSY)?;
+        let claim = Claim::new(start, resource.size(), name)?;
         // SAFETY: `start` and `size` describe a memory resource that is not empty.
         let mapping = unsafe { bindings::ioremap(start, size) };
         let mapping = NonNull::new(mapping).ok_or(ENOMEM)?;
@@ -77,14 +101,13 @@ impl<const SIZE: usize> Registers<SIZE> {
         Ok(Self {
             mapping,
             raw,
-            start,
-            _claim: claim,
+            claim,
         })
     }
 
     /// Physical address of the first register.
     pub fn phys_start(&self) -> PhysAddr {
-        self.start
+        self.claim.start
     }
 }
 

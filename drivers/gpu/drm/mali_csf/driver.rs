@@ -183,7 +183,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     let plain: &device::Device = dev;
 
     let power = Power::on(dev)?;
-    let window = Window::map(pdev, 0).inspect_err(|err| {
+    let window = Window::map(pdev, 0, c"mali_csf").inspect_err(|err| {
         dev_err!(dev, "no usable register window: {err:?}\n");
     })?;
     let regs = Arc::pin_init(Regs::new(window), GFP_KERNEL)?;
