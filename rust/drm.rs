@@ -25,6 +25,14 @@
 //! nobody enters it any more, those inside leave, and the data is dropped. The [`Device`] itself,
 //! and the files and buffers that refer to it, live on until their last user lets go of them.
 
+#![deny(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::undocumented_unsafe_blocks
+)]
+
 #[path = "drm/debugfs.rs"]
 pub mod debugfs;
 #[path = "drm/device.rs"]

@@ -56,7 +56,7 @@ use kernel::{
     types::{
         NotThreadSafe,
         Opaque, //
-    },
+    }, //
 };
 
 /// A DRM device: the reference-counted object that files and buffers refer to.
@@ -357,4 +357,3 @@ impl<D: Driver> Drop for Scope<D> {
         D::unplugged(&self.dev, &self.bound);
     }
 }
-

@@ -139,9 +139,19 @@ impl<D: Driver> Vtable<D> {
         // CAST: A descriptor is a transparent wrapper of the C structure.
         ioctls: D::IOCTLS.as_ptr().cast(),
         num_ioctls: {
-            assert!(D::IOCTLS.len() <= 0x60, "the range of driver ioctls has 96 numbers");
-            // CAST: Asserted to be small.
-            D::IOCTLS.len() as i32
+            assert!(
+                D::IOCTLS.len() <= 0x60,
+                "the range of driver ioctls has 96 numbers"
+            );
+
+            let mut i = 0;
+            let mut num = 0;
+
+            while i < D::IOCTLS.len() {
+                i += 1;
+                num += 1;
+            }
+            num
         },
         fops: &Self::FOPS,
         ..pin_init::zeroed()

@@ -20,7 +20,7 @@ use kernel::{
     types::{
         ForeignOwnable,
         Opaque, //
-    },
+    }, //
 };
 
 /// What a driver keeps for each open file.

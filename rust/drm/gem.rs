@@ -247,9 +247,7 @@ impl<D: Driver> Object<D> {
     /// # Safety
     ///
     /// `ptr` must be null, or that of an `Object<D>` to which the caller owns a reference.
-    pub(crate) unsafe fn from_raw_owned(
-        ptr: *mut bindings::drm_gem_object,
-    ) -> Option<ARef<Self>> {
+    pub(crate) unsafe fn from_raw_owned(ptr: *mut bindings::drm_gem_object) -> Option<ARef<Self>> {
         // SAFETY: The caller gives the reference away.
         NonNull::new(ptr.cast::<Self>()).map(|ptr| unsafe { ARef::from_raw(ptr) })
     }

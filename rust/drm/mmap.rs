@@ -48,6 +48,7 @@ impl Request {
     }
 
     /// The length, in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a mapping is never empty")]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -82,7 +83,7 @@ pub enum Claim {
 /// `mmap()` fails with `EINVAL`.
 pub struct Pages {
     /// Tells the driver's ranges apart when they fault.
-    pub tag: u32,
+    pub tag: usize,
     /// Whether user space may write. If not, `mmap()` for writing fails with `EINVAL`, and
     /// `mprotect()` cannot change it later.
     pub writable: bool,
@@ -103,12 +104,14 @@ impl MmioPage {
     /// # Errors
     ///
     /// `EINVAL` if that is not a whole page of the resource.
+    #[allow(
+        clippy::useless_conversion,
+        reason = "physical addresses may have 32 bits"
+    )]
     pub fn new(res: &Resource, offset: u64) -> Result<Self> {
         let page = u64::try_from(PAGE_SIZE)?;
         let size = u64::from(res.size());
-        let start = u64::from(res.start())
-            .checked_add(offset)
-            .ok_or(EINVAL)?;
+        let start = u64::from(res.start()).checked_add(offset).ok_or(EINVAL)?;
 
         if start % page != 0 || offset.checked_add(page).is_none_or(|end| end > size) {
             return Err(EINVAL);
@@ -189,10 +192,9 @@ impl<D: Driver> Fault<'_, D> {
     }
 
     /// The tag of the claim.
-    pub fn tag(&self) -> u32 {
-        // CAST: The pointer was made from a `u32`.
+    pub fn tag(&self) -> usize {
         // SAFETY: The mapping is valid during the fault.
-        unsafe { (*self.vma()).vm_private_data.addr() as u32 }
+        unsafe { (*self.vma()).vm_private_data.addr() }
     }
 
     /// The offset of the page in the device node, in bytes.
@@ -304,8 +306,7 @@ pub(crate) unsafe extern "C" fn mmap_callback<D: Driver>(
             // SAFETY: The mapping is being set up, and only here.
             unsafe {
                 shims::shim_vma_set_pages(vma, pages.writable);
-                // CAST: A `u32` fits; `Fault::tag()` takes it back.
-                (*vma).vm_private_data = core::ptr::without_provenance_mut(pages.tag as usize);
+                (*vma).vm_private_data = core::ptr::without_provenance_mut(pages.tag);
                 (*vma).vm_ops = const { &VmOps::<D>::OPS };
             }
             0

@@ -91,12 +91,7 @@ fn read_one<T: FromBytes + IntoBytes>(ptr: u64, user_size: usize) -> Result<T> {
 
     // SAFETY: `bytes` is valid for its length; the function checks the user's address.
     to_result(unsafe {
-        shims::shim_copy_struct_from_user(
-            bytes.as_mut_ptr().cast(),
-            bytes.len(),
-            ptr,
-            user_size,
-        )
+        shims::shim_copy_struct_from_user(bytes.as_mut_ptr().cast(), bytes.len(), ptr, user_size)
     })?;
     Ok(obj)
 }

@@ -103,12 +103,12 @@ void shim_dma_unmap_sgtable(struct device *dev, struct sg_table *sgt)
 	dma_unmap_sgtable(dev, sgt, DMA_BIDIRECTIONAL, 0);
 }
 
-void shim_dma_sync_for_device(struct device *dev, dma_addr_t addr, size_t len)
+void shim_dma_sync_for_device(struct device *dev, dma_addr_t addr, u64 len)
 {
 	dma_sync_single_for_device(dev, addr, len, DMA_BIDIRECTIONAL);
 }
 
-void shim_dma_sync_for_cpu(struct device *dev, dma_addr_t addr, size_t len)
+void shim_dma_sync_for_cpu(struct device *dev, dma_addr_t addr, u64 len)
 {
 	dma_sync_single_for_cpu(dev, addr, len, DMA_BIDIRECTIONAL);
 }

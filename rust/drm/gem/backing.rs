@@ -256,14 +256,9 @@ impl<D: Driver> Pinned<D> {
     /// The CPU has written `len` bytes at `offset`; the device may read them after this call.
     pub fn sync_for_device(&self, offset: u64, len: u64) {
         for segment in self.segments(offset, len) {
-            // CAST: A segment is no longer than its object.
             // SAFETY: The segment is mapped for that device.
             unsafe {
-                shims::shim_dma_sync_for_device(
-                    self.dev.dma_device(),
-                    segment.dma,
-                    segment.len as usize,
-                )
+                shims::shim_dma_sync_for_device(self.dev.dma_device(), segment.dma, segment.len)
             };
         }
     }
@@ -271,14 +266,9 @@ impl<D: Driver> Pinned<D> {
     /// The device has written `len` bytes at `offset`; the CPU may read them after this call.
     pub fn sync_for_cpu(&self, offset: u64, len: u64) {
         for segment in self.segments(offset, len) {
-            // CAST: A segment is no longer than its object.
             // SAFETY: The segment is mapped for that device.
             unsafe {
-                shims::shim_dma_sync_for_cpu(
-                    self.dev.dma_device(),
-                    segment.dma,
-                    segment.len as usize,
-                )
+                shims::shim_dma_sync_for_cpu(self.dev.dma_device(), segment.dma, segment.len)
             };
         }
     }

@@ -13,7 +13,7 @@ use kernel::{
     sync::{
         aref::ARef,
         Arc, //
-    },
+    }, //
 };
 
 /// The reservation of an address space.

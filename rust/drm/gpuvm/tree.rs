@@ -392,9 +392,9 @@ pub(super) unsafe extern "C" fn unmap_callback<T: DriverGpuVm>(
 
     errno((|| {
         // SAFETY: The mapping is in the tree.
-        change
-            .state
-            .step_unmap(unsafe { Va::from_raw(va) }, change.context)?;
+        let mapping = unsafe { Va::from_raw(va) };
+
+        change.state.step_unmap(mapping, change.context)?;
 
         // SAFETY: The mapping is in the tree, and not used after that.
         unsafe {

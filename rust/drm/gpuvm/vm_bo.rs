@@ -153,11 +153,7 @@ impl<T: DriverGpuVm> GpuVm<T> {
     /// # Errors
     ///
     /// `ENOMEM`. `EINVAL` if the object belongs to another device, or to another address space.
-    pub fn obtain(
-        &self,
-        obj: &gem::Object<T::Driver>,
-        data: T::VmBoData,
-    ) -> Result<ARef<VmBo<T>>> {
+    pub fn obtain(&self, obj: &gem::Object<T::Driver>, data: T::VmBoData) -> Result<ARef<VmBo<T>>> {
         let foreign = obj.shared_resv().is_some() && !obj.shares(&self.resv);
 
         if foreign || !core::ptr::eq(obj.dev(), self.resv.dev()) {
