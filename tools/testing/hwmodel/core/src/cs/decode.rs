@@ -23,6 +23,11 @@ pub(crate) enum Condition {
     Always,
 }
 
+/// The register's value in two's complement.
+fn signed(value: u32) -> i32 {
+    i32::from_le_bytes(value.to_le_bytes())
+}
+
 impl Condition {
     fn decode(field: u64) -> Option<Condition> {
         Some(match field {
@@ -39,7 +44,7 @@ impl Condition {
 
     /// Compares a register with zero, as BRANCH does.
     pub(crate) fn holds(self, value: u32) -> bool {
-        let value = value as i32;
+        let value = signed(value);
         match self {
             Condition::LessOrEqual => value <= 0,
             Condition::Greater => value > 0,
@@ -287,6 +292,12 @@ impl Fields {
             .unwrap_or(0)
     }
 
+    /// A field of at most eight bits.
+    fn small(&self, start: u32, bits: u32) -> u8 {
+        let [low, ..] = self.get(start, bits).to_le_bytes();
+        low
+    }
+
     fn bit(&self, start: u32) -> bool {
         self.get(start, 1) != 0
     }
@@ -300,7 +311,7 @@ impl Fields {
     }
 
     fn offset(&self) -> i16 {
-        self.low16(0) as i16
+        i16::from_le_bytes(self.low16(0).to_le_bytes())
     }
 
     fn reg(&self, start: u32) -> Result<u8, Invalid> {
@@ -330,7 +341,7 @@ impl Fields {
     }
 
     fn slot(&self, start: u32) -> Result<u8, Invalid> {
-        let slot = self.get(start, 4) as u8;
+        let slot = self.small(start, 4);
         if slot < self.limits.scoreboards {
             Ok(slot)
         } else {
@@ -418,12 +429,12 @@ pub(crate) fn decode(raw: u64, limits: Limits) -> Result<Instr, Invalid> {
         16 => Instr::AddImm32 {
             dst: f.reg(48)?,
             src: f.reg(40)?,
-            imm: f.imm32() as i32,
+            imm: signed(f.imm32()),
         },
         17 => Instr::AddImm64 {
             dst64: f.reg64(48)?,
             src64: f.reg64(40)?,
-            imm: f.imm32() as i32,
+            imm: signed(f.imm32()),
         },
         18 => Instr::Umin32 {
             dst: f.reg(48)?,
@@ -458,7 +469,7 @@ pub(crate) fn decode(raw: u64, limits: Limits) -> Result<Instr, Invalid> {
             other: f.slot(4)?,
         },
         24 => Instr::ProgressWait {
-            queue: f.get(0, 5) as u8,
+            queue: f.small(0, 5),
             value64: f.reg64(40)?,
         },
         25 => Instr::SetExceptionHandler {
@@ -478,7 +489,7 @@ pub(crate) fn decode(raw: u64, limits: Limits) -> Result<Instr, Invalid> {
             len: f.reg(32)?,
         },
         34 => Instr::ReqResource {
-            mask: f.get(0, 4) as u8,
+            mask: f.small(0, 4),
         },
         36 => Instr::FlushCaches {
             l2: flush_mode(f.get(0, 4))?,

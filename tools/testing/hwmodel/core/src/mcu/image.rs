@@ -69,7 +69,7 @@ const fn nibbles() -> [u32; 16] {
     let mut table = [0; 16];
     let mut i = 0;
     while i < 16 {
-        let mut crc = i as u32;
+        let mut crc: u32 = i;
         let mut bit = 0;
         while bit < 4 {
             crc = if crc & 1 != 0 {
@@ -79,7 +79,7 @@ const fn nibbles() -> [u32; 16] {
             };
             bit += 1;
         }
-        table[i] = crc;
+        table[i as usize] = crc;
         i += 1;
     }
     table
