@@ -60,7 +60,7 @@ static void keep_busy(struct __test_metadata *_metadata, struct rig *rig)
 TEST_F(lifetime, closing_a_file_with_jobs_in_flight_leaves_a_working_device)
 {
 	keep_busy(_metadata, &self->rig);
-	gpu_close(&self->rig.gpu);
+	rig_abandon(&self->rig);
 	expect_a_working_device(_metadata);
 }
 
@@ -74,7 +74,7 @@ TEST_F(lifetime, a_fence_of_a_closed_file_signals)
 	ASSERT_EQ(0, gpu_open(&other));
 	ASSERT_EQ(0, gpu_ioctl(other.fd, DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &args));
 	close(args.fd);
-	gpu_close(&self->rig.gpu);
+	rig_abandon(&self->rig);
 	EXPECT_EQ(0, sync_wait(&other, args.handle, 0, PATIENCE));
 	EXPECT_GT(0, sync_status(&other, args.handle));
 	gpu_close(&other);
@@ -122,7 +122,7 @@ TEST_F(lifetime, what_one_file_leaves_behind_does_not_disturb_another)
 	ASSERT_EQ(0, rig_open(&other, 1));
 	keep_busy(_metadata, &other);
 	keep_busy(_metadata, &self->rig);
-	gpu_close(&self->rig.gpu);
+	rig_abandon(&self->rig);
 	other.data.u32[0] = 1;
 	EXPECT_EQ(1, rig_wait(&other));
 	cs = rig_stream(&other, 1);
@@ -162,6 +162,7 @@ TEST_F(lifetime, whoever_waits_during_an_unbind_gets_an_error)
 	int status;
 	pid_t pid;
 
+	KNOWN_C_DEFECT(&rig->gpu, "an unbind leaves the fences of running jobs unsignalled");
 	keep_busy(_metadata, rig);
 	ASSERT_EQ(0, gpu_ioctl(rig->gpu.fd, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &args));
 	/* A process that sleeps in the wait ioctl when the device goes. */
@@ -172,7 +173,7 @@ TEST_F(lifetime, whoever_waits_during_an_unbind_gets_an_error)
 
 		_exit(ret == 0 || ret == -ENODEV ? 0 : 1);
 	}
-	sleep_ms(30);
+	sleep_ms(100);
 	ASSERT_EQ(0, device_unbind(&rig->gpu));
 	self->bound = false;
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -223,13 +224,14 @@ TEST_F(lifetime, a_file_can_be_closed_long_after_the_unbind)
 {
 	struct rig *rig = &self->rig;
 
+	KNOWN_C_LEAK(&rig->gpu, "groups that were running at an unbind");
 	keep_busy(_metadata, rig);
 	ASSERT_EQ(0, device_unbind(&rig->gpu));
 	self->bound = false;
 	ASSERT_EQ(0, device_bind(&rig->gpu));
 	self->bound = true;
 	expect_a_working_device(_metadata);
-	gpu_close(&rig->gpu);
+	rig_abandon(rig);
 	expect_a_working_device(_metadata);
 }
 

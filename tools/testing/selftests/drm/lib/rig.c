@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "rig.h"
 
@@ -63,6 +64,13 @@ void rig_release(struct rig *rig)
 	bo_close(&rig->gpu, &rig->data);
 	bo_close(&rig->gpu, &rig->code);
 	vm_destroy(&rig->gpu, rig->vm);
+}
+
+void rig_abandon(struct rig *rig)
+{
+	munmap(rig->data.map, rig->data.size);
+	munmap(rig->code.map, rig->code.size);
+	gpu_close(&rig->gpu);
 }
 
 void rig_close(struct rig *rig)

@@ -29,6 +29,8 @@ int rig_open(struct rig *rig, uint32_t queues);
 /* On somebody else's open file, which rig_close() leaves open; @vm is theirs as well, or zero. */
 int rig_open_on(struct rig *rig, const struct gpu *gpu, uint32_t queues, uint8_t priority);
 void rig_close(struct rig *rig);
+/* Close the file and leave the rest to the kernel. A mapping would keep the file open. */
+void rig_abandon(struct rig *rig);
 /* A rig of rig_open_on(): everything but the file. */
 void rig_release(struct rig *rig);
 

@@ -17,6 +17,12 @@
 		SKIP(return, "known defect of the C driver: " what);	\
 } while (0)
 
+/* The same for a leak, which only a kernel that looks for leaks notices. */
+#define KNOWN_C_LEAK(gpu, what) do {						\
+	if (gpu_is_c_driver(gpu) && !access("/sys/kernel/debug/kmemleak", F_OK))	\
+		SKIP(return, "known leak of the C driver: " what);		\
+} while (0)
+
 /* For calls that a driver may leave out: it says so with an errno of its own. */
 static inline bool not_offered(int ret)
 {
