@@ -11,6 +11,13 @@
 //! **Blocking**: nothing here waits; all of it can be called in any context in which the model's
 //! lock can be taken.
 
+#![deny(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::cast_lossless
+)]
+
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::Deref;
@@ -31,6 +38,7 @@ use kernel::ffi::c_char;
 use kernel::ffi::c_int;
 use kernel::ffi::c_ulong;
 use kernel::ffi::c_void;
+use kernel::prelude::CStrExt as _;
 use kernel::seq_file::SeqFile;
 
 extern "C" {
@@ -183,7 +191,7 @@ fn log(args: fmt::Arguments<'_>) {
     // `fmt::Arguments` that lives until the end of the call.
     unsafe {
         bindings::_printk(
-            c"\x013hwmodel: %pA\n".as_ptr().cast(),
+            c"\x013hwmodel: %pA\n".as_char_ptr(),
             core::ptr::from_ref(&args).cast::<c_void>(),
         );
     }
