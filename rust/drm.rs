@@ -37,6 +37,8 @@
 pub mod debugfs;
 #[path = "drm/device.rs"]
 mod device;
+#[path = "drm/dma.rs"]
+mod dma;
 #[path = "drm/driver.rs"]
 mod driver;
 #[path = "drm/exec.rs"]

@@ -13,7 +13,8 @@
 //! `bound` is initialised, then published (release), then the driver's bring-up runs, then the
 //! device becomes visible to user space. At the end: `bound` is withdrawn, all readers are waited
 //! for, the DRM device is unplugged (which removes the nodes and zaps all user mappings), the driver
-//! is told, `bound` is dropped.
+//! is told, `bound` is dropped, by which the hardware stops, and then all buffers are unmapped for
+//! DMA.
 //!
 //! # Blocking
 //!
@@ -21,6 +22,7 @@
 //! not wait for the unbinding of the device, and what it waits for must come without the unbinding.
 
 use crate::{
+    dma::Mappings,
     driver::Vtable,
     Driver, //
 };
@@ -66,6 +68,7 @@ use kernel::{
 /// # Invariants
 ///
 /// - `dev` is an initialised `struct drm_device`, whose reference count governs the allocation.
+/// - `mappings` is initialised, and pinned.
 /// - `data` is initialised, and so stays until the last reference goes, if `data_valid` is set.
 ///   Nobody but [`UnregisteredDevice::new()`] sees the device otherwise.
 /// - `bound` is null, or points to a `D::Bound` that stays valid until `bound` was set to null and an
@@ -74,6 +77,7 @@ use kernel::{
 pub struct Device<D: Driver> {
     dev: Opaque<bindings::drm_device>,
     bound: Atomic<*mut D::Bound>,
+    mappings: Mappings,
     data_valid: bool,
     data: D::Data,
 }
@@ -124,12 +128,7 @@ impl<D: Driver> Device<D> {
     /// Returns `None` before the device is brought up and after it was unplugged; the usual answer
     /// to user space is then `ENODEV`. Sections may nest, and may sleep.
     pub fn enter(&self) -> Option<Entered<'_, D>> {
-        // SAFETY: The section ends when the guard below drops, on this task since it is not `Send`.
-        let idx = unsafe { shims::shim_scope_enter() };
-        let section = Section {
-            idx,
-            _task: NotThreadSafe,
-        };
+        let section = Section::enter();
         let bound = NonNull::new(self.bound.load(Acquire))?;
 
         // INVARIANT: `bound` was read inside the section, so it stays valid until the section ends.
@@ -158,6 +157,11 @@ impl<D: Driver> Device<D> {
         }
     }
 
+    /// The DMA mappings of the device's buffers.
+    pub(crate) fn mappings(&self) -> &Mappings {
+        &self.mappings
+    }
+
     /// Removes what user space has mapped of `len` bytes at `offset` of the device node.
     ///
     /// The next access faults again. Meant for the pages that the driver provides in
@@ -178,20 +182,41 @@ impl<D: Driver> Device<D> {
         unsafe {
             if (*this).data_valid {
                 core::ptr::drop_in_place(addr_of_mut!((*this).data));
+                core::ptr::drop_in_place(addr_of_mut!((*this).mappings));
             }
         }
     }
 }
 
 /// An SRCU read-side section.
-struct Section {
+///
+/// # Invariants
+///
+/// `idx` comes from the call that began the section, on this task.
+pub(crate) struct Section {
     idx: i32,
     _task: NotThreadSafe,
 }
 
+impl Section {
+    pub(crate) fn enter() -> Self {
+        Self {
+            // SAFETY: The section ends when the value drops, on this task since it is not `Send`.
+            idx: unsafe { shims::shim_scope_enter() },
+            _task: NotThreadSafe,
+        }
+    }
+
+    /// Waits for all sections that have begun.
+    pub(crate) fn synchronize() {
+        // SAFETY: The function has no requirements but that it sleeps.
+        unsafe { shims::shim_scope_synchronize() };
+    }
+}
+
 impl Drop for Section {
     fn drop(&mut self) {
-        // SAFETY: `idx` comes from the matching call in `Device::enter()`, on the same task.
+        // SAFETY: By the type's invariant.
         unsafe { shims::shim_scope_exit(self.idx) };
     }
 }
@@ -271,6 +296,10 @@ impl<D: Driver> UnregisteredDevice<D> {
         };
         let raw = from_err_ptr(raw.cast::<Device<D>>())?;
 
+        // SAFETY: The field is inside the allocation, uninitialised, and does not move. It owns
+        // nothing, so it need not be dropped if the next step fails.
+        let Ok(()) =
+            unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).mappings), Mappings::new()) };
         // SAFETY: The field is inside the allocation, uninitialised, and does not move.
         unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).data), data) }.inspect_err(|_| {
             // SAFETY: This is the only reference. The memory was zeroed, so the release callback
@@ -315,17 +344,18 @@ impl<D: Driver> UnregisteredDevice<D> {
         }
 
         let mut scope = Scope {
-            bound: KBox::pin_init(bound, GFP_KERNEL)?,
+            bound: Some(KBox::pin_init(bound, GFP_KERNEL)?),
             dev: self.dev,
             registered: false,
         };
         let dev = scope.dev.clone();
 
-        // INVARIANT: `bound` stays valid until `Scope::drop()`, which takes the pointer back first.
-        dev.bound.store(
-            core::ptr::from_ref::<D::Bound>(&scope.bound).cast_mut(),
-            Release,
-        );
+        if let Some(bound) = &scope.bound {
+            // INVARIANT: `bound` stays valid until `Scope::drop()`, which takes the pointer back
+            // first.
+            dev.bound
+                .store(core::ptr::from_ref::<D::Bound>(bound).cast_mut(), Release);
+        }
         start(&dev.enter().ok_or(ENODEV)?)?;
 
         // SAFETY: The device is initialised and not registered.
@@ -340,20 +370,23 @@ impl<D: Driver> UnregisteredDevice<D> {
 /// The bound scope of a device. Dropping it ends the scope.
 struct Scope<D: Driver> {
     dev: ARef<Device<D>>,
-    bound: Pin<KBox<D::Bound>>,
+    bound: Option<Pin<KBox<D::Bound>>>,
     registered: bool,
 }
 
 impl<D: Driver> Drop for Scope<D> {
     fn drop(&mut self) {
         self.dev.bound.store(core::ptr::null_mut(), Release);
-        // SAFETY: May be called whenever sleeping is allowed, as it is during probe and unbind.
-        unsafe { shims::shim_scope_synchronize() };
+        Section::synchronize();
 
         if self.registered {
             // SAFETY: The device is registered, and this is the only place that unregisters it.
             unsafe { bindings::drm_dev_unplug(self.dev.as_raw()) };
         }
-        D::unplugged(&self.dev, &self.bound);
+        if let Some(bound) = self.bound.take() {
+            D::unplugged(&self.dev, &bound);
+        }
+        // SAFETY: It is the DMA device. What made it do DMA was dropped with `bound`.
+        unsafe { self.dev.mappings.end(self.dev.dma_device()) };
     }
 }

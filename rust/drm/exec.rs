@@ -100,7 +100,12 @@ impl Attempt<'_> {
     pub fn prepare<D: Driver>(&mut self, obj: &gem::Object<D>) -> Result {
         // SAFETY: The context is in its locking phase, and the object valid; the context takes a
         // reference to it.
-        to_result(unsafe { bindings::drm_exec_prepare_obj(self.exec, obj.as_raw(), self.fences) })
+        to_result(unsafe {
+            match self.fences {
+                0 => bindings::drm_exec_lock_obj(self.exec, obj.as_raw()),
+                fences => bindings::drm_exec_prepare_obj(self.exec, obj.as_raw(), fences),
+            }
+        })
     }
 }
 

@@ -3,8 +3,8 @@
 //! Buffer objects.
 //!
 //! An [`Object`] is memory of a tmpfs file. Its pages are allocated when they are first needed, by
-//! [`Object::pin()`], by a kernel mapping or by the first access of user space, and are then kept,
-//! mapped for the device's DMA, until the object is freed.
+//! [`Object::pin()`], by a kernel mapping or by the first access of user space, and are then kept
+//! until the object is freed. They are mapped for the device's DMA until the driver is unbound.
 //!
 //! # Locking
 //!
@@ -40,6 +40,7 @@ pub use vmap::Vmap;
 pub use vmap::Word;
 
 use crate::{
+    dma,
     Device,
     Driver,
     File, //
@@ -110,6 +111,7 @@ pub struct Object<D: Driver> {
     resv: Option<Arc<Resv<D>>>,
     #[pin]
     backing: Mutex<Backing>,
+    dma: dma::Mapping,
     #[pin]
     inner: D::Object,
 }
@@ -193,6 +195,7 @@ impl<D: Driver> Object<D> {
                 flags,
                 resv: resv.cloned(),
                 backing <- new_mutex!(Backing::new(), "gem::Object::backing"),
+                dma: dma::Mapping::new(),
                 inner <- inner,
             }? Error),
             GFP_KERNEL,
@@ -444,14 +447,10 @@ impl<D: Driver> Object<D> {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         };
 
-        let pages = match this.populated() {
-            Some(pages) => pages,
-            // Memory can only be mapped for a device that is still there.
-            None => match this.dev.enter().ok_or(ENODEV).and_then(|_| this.populate()) {
-                Ok(pages) => pages,
-                Err(e) if e == ENOMEM => return bindings::vm_fault_reason_VM_FAULT_OOM,
-                Err(_) => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
-            },
+        let pages = match this.populate() {
+            Ok(pages) => pages,
+            Err(e) if e == ENOMEM => return bindings::vm_fault_reason_VM_FAULT_OOM,
+            Err(_) => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
         };
         // SAFETY: `index` is inside the array. The mapping takes page frames; it keeps the object,
         // and so the page.

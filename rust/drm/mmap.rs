@@ -28,7 +28,10 @@ use kernel::{
         c_int,
         c_void, //
     },
-    io::resource::Resource,
+    io::resource::{
+        Flags,
+        Resource, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     sync::aref::ARef, //
@@ -103,7 +106,7 @@ impl MmioPage {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if that is not a whole page of the resource.
+    /// `EINVAL` if that is not a whole page of the resource, or the resource is none of memory.
     #[allow(
         clippy::useless_conversion,
         reason = "physical addresses may have 32 bits"
@@ -113,7 +116,9 @@ impl MmioPage {
         let size = u64::from(res.size());
         let start = u64::from(res.start()).checked_add(offset).ok_or(EINVAL)?;
 
-        if start % page != 0 || offset.checked_add(page).is_none_or(|end| end > size) {
+        let memory = res.flags().contains(Flags::IORESOURCE_MEM);
+
+        if !memory || start % page != 0 || offset.checked_add(page).is_none_or(|end| end > size) {
             return Err(EINVAL);
         }
         // INVARIANT: Just checked.

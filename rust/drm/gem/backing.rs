@@ -15,10 +15,7 @@ use core::{
 };
 use kernel::{
     bindings,
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
+    error::from_err_ptr,
     page::PAGE_SIZE,
     prelude::*,
     sync::aref::ARef, //
@@ -29,7 +26,7 @@ use kernel::{
 /// # Invariants
 ///
 /// - `pages` and `sgt` are both null, or both set; then `pages` has an entry for each page of the
-///   object, `sgt` describes them and is mapped for DMA, and neither changes until the object is
+///   object, `sgt` describes them and was mapped for DMA, and neither changes until the object is
 ///   freed.
 /// - `vaddr` is null, or maps the pages; it is null if and only if `vmaps` is zero.
 pub(super) struct Backing {
@@ -64,12 +61,9 @@ impl<D: Driver> Object<D> {
         u32::try_from(self.size() / PAGE_SIZE).unwrap_or(u32::MAX)
     }
 
-    /// The pages, if they were allocated already.
-    pub(super) fn populated(&self) -> Option<NonNull<*mut bindings::page>> {
-        self.backing.lock().pages()
-    }
-
     /// Allocates the pages and maps them for DMA, if that was not done before.
+    ///
+    /// Fails with `ENODEV` if it was not, and the driver is unbound.
     pub(super) fn populate(&self) -> Result<NonNull<*mut bindings::page>> {
         self.populate_locked(&mut self.backing.lock())
     }
@@ -94,15 +88,13 @@ impl<D: Driver> Object<D> {
             unsafe { bindings::drm_gem_put_pages(obj, pages, false, false) }
         })?;
 
-        // SAFETY: `sgt` is a table that is not mapped yet, and the device is valid.
-        to_result(unsafe {
-            bindings::dma_map_sgtable(
-                self.dev.dma_device(),
-                sgt,
-                bindings::dma_data_direction::DMA_BIDIRECTIONAL,
-                0,
-            )
-        })
+        // SAFETY: `sgt` is a table that is not mapped yet. The mapping is unused and stays in its
+        // place, and so does the table, until `release_backing()` unmaps it.
+        unsafe {
+            self.dev
+                .mappings()
+                .map(self.dev.dma_device(), &self.dma, sgt)
+        }
         .inspect_err(|_| {
             // SAFETY: Nobody else knows table and pages.
             unsafe {
@@ -136,7 +128,7 @@ impl<D: Driver> Object<D> {
         // each holds a reference, so there is no kernel mapping either. The same holds for mappings
         // of user space and for exports.
         unsafe {
-            shims::shim_dma_unmap_sgtable(self.dev.dma_device(), sgt);
+            self.dev.mappings().unmap(self.dev.dma_device(), &self.dma);
             bindings::sg_free_table(sgt);
             bindings::kfree(sgt.cast());
             bindings::drm_gem_put_pages(self.as_raw(), pages.as_ptr(), true, true);
@@ -178,13 +170,17 @@ impl<D: Driver> Object<D> {
 
     /// Makes sure that the object has memory, and that the device can access it.
     ///
-    /// The memory then stays for as long as the object does. Allocates and sleeps; with memory short,
-    /// fails with `ENOMEM`.
+    /// The memory then stays for as long as the object does, and the device's access until the driver
+    /// is unbound. Allocates and sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if memory is short. `ENODEV` if the driver is unbound.
     pub fn pin(&self) -> Result<Pinned<D>> {
         let mut backing = self.backing.lock();
 
         self.populate_locked(&mut backing)?;
-        // INVARIANT: The table is set and mapped, and stays so until the object is freed.
+        // INVARIANT: The table is set, and stays so until the object is freed.
         Ok(Pinned {
             obj: self.into(),
             sgt: backing.sgt,
@@ -192,13 +188,13 @@ impl<D: Driver> Object<D> {
     }
 }
 
-/// An object that has memory which the device can access.
+/// An object that has memory which the device can access, as long as the driver is bound.
 ///
 /// Dereferences to the [`Object`].
 ///
 /// # Invariants
 ///
-/// `sgt` is the table of `obj`: mapped for DMA, and constant.
+/// `sgt` is the table of `obj`: it was mapped for DMA, and is constant.
 pub struct Pinned<D: Driver> {
     obj: ARef<Object<D>>,
     sgt: *mut bindings::sg_table,
@@ -254,9 +250,15 @@ impl<D: Driver> Pinned<D> {
     }
 
     /// The CPU has written `len` bytes at `offset`; the device may read them after this call.
+    ///
+    /// Does nothing when the driver is unbound.
     pub fn sync_for_device(&self, offset: u64, len: u64) {
+        let Some(_section) = self.dev.mappings().section() else {
+            return;
+        };
+
         for segment in self.segments(offset, len) {
-            // SAFETY: The segment is mapped for that device.
+            // SAFETY: The segment is mapped for that device during the section.
             unsafe {
                 shims::shim_dma_sync_for_device(self.dev.dma_device(), segment.dma, segment.len)
             };
@@ -264,9 +266,15 @@ impl<D: Driver> Pinned<D> {
     }
 
     /// The device has written `len` bytes at `offset`; the CPU may read them after this call.
+    ///
+    /// Does nothing when the driver is unbound.
     pub fn sync_for_cpu(&self, offset: u64, len: u64) {
+        let Some(_section) = self.dev.mappings().section() else {
+            return;
+        };
+
         for segment in self.segments(offset, len) {
-            // SAFETY: The segment is mapped for that device.
+            // SAFETY: The segment is mapped for that device during the section.
             unsafe {
                 shims::shim_dma_sync_for_cpu(self.dev.dma_device(), segment.dma, segment.len)
             };
@@ -287,7 +295,7 @@ pub struct Segment {
 ///
 /// # Invariants
 ///
-/// `sg` is the first of `nents` entries that are mapped for DMA, and valid during `'a`.
+/// `sg` is the first of `nents` entries that were mapped for DMA, and valid during `'a`.
 pub struct Segments<'a> {
     sg: *mut bindings::scatterlist,
     nents: u32,
