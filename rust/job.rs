@@ -14,6 +14,13 @@
 //! A [`PendingFence`] has one owner, who signals it by value; everybody else holds a [`Fence`].
 //! A [`Queue`] takes jobs through *prepare* (can fail), *commit* (cannot), *run* and *complete*.
 
+#![deny(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
 #[path = "job/context.rs"]
 mod context;
 #[path = "job/deps.rs"]

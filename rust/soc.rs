@@ -5,6 +5,13 @@
 //!
 //! Nothing here knows a driver. Everything that is public is safe to call.
 
+#![deny(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
 #[path = "soc/clk.rs"]
 pub mod clk;
 #[path = "soc/dma.rs"]

@@ -2,6 +2,13 @@
 
 //! KUnit tests of the crates, as a module: they run when it is loaded.
 
+#![deny(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
 #[path = "job_fence.rs"]
 mod job_fence;
 #[path = "job_queue.rs"]

@@ -88,7 +88,9 @@ mod tests {
 
             let mut tables = Tables::for_range(one, 48)?;
             assert_eq!(tables.left(), 3);
-            table.update(&mut tables).map(one, 0x8000_0000, Prot::READ)?;
+            table
+                .update(&mut tables)
+                .map(one, 0x8000_0000, Prot::READ)?;
             assert_eq!(tables.left(), 0);
             assert!(table.lookup(Va::new(0x1234_5678)) == Some(0x8000_0678));
             assert!(table.lookup(Va::new(0x1234_6000)).is_none());
@@ -103,7 +105,9 @@ mod tests {
             let mut tables = Tables::for_range(big, 48)?;
             let before = tables.left();
 
-            table.update(&mut tables).map(big, 8 * BLOCK, Prot::READ | Prot::WRITE)?;
+            table
+                .update(&mut tables)
+                .map(big, 8 * BLOCK, Prot::READ | Prot::WRITE)?;
             assert_eq!(before - tables.left(), 3);
             // A block ends the walk at level 2, a page at level 3.
             assert!(table.walk(Va::new(BLOCK))?[3] == 0);
@@ -154,7 +158,10 @@ mod tests {
             let mut update = table.update(&mut tables);
 
             update.map(pages, 0x10_0000, Prot::READ)?;
-            assert_eq!(update.unmap_pages(Va::new(0), PageSize::Size4K, 5), 3 * PAGE);
+            assert_eq!(
+                update.unmap_pages(Va::new(0), PageSize::Size4K, 5),
+                3 * PAGE
+            );
             assert_eq!(update.unmap_pages(Va::new(0), PageSize::Size4K, 1), 0);
             Ok(())
         })
@@ -172,8 +179,18 @@ mod tests {
             assert!(update.map_pages(Va::new(0), 0, page, 1, Prot::NOEXEC).1 == Err(EINVAL));
             assert!(update.map_pages(Va::new(1 << 48), 0, page, 1, Prot::READ).1 == Err(ERANGE));
             assert!(update.map_pages(Va::new(0), 1 << 40, page, 1, Prot::READ).1 == Err(ERANGE));
-            assert!(update.map_pages(Va::new((1 << 48) - PAGE), 0, page, 2, Prot::READ).1 == Err(ERANGE));
-            assert!(update.map_pages(Va::new(0), 0, page, usize::MAX, Prot::READ).1 == Err(ERANGE));
+            assert!(
+                update
+                    .map_pages(Va::new((1 << 48) - PAGE), 0, page, 2, Prot::READ)
+                    .1
+                    == Err(ERANGE)
+            );
+            assert!(
+                update
+                    .map_pages(Va::new(0), 0, page, usize::MAX, Prot::READ)
+                    .1
+                    == Err(ERANGE)
+            );
             Ok(())
         })
     }
