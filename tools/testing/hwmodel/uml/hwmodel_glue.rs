@@ -38,8 +38,8 @@ use kernel::ffi::c_char;
 use kernel::ffi::c_int;
 use kernel::ffi::c_ulong;
 use kernel::ffi::c_void;
-use kernel::prelude::CStrExt as _;
 use kernel::seq_file::SeqFile;
+use kernel::str::CStrExt as _;
 
 extern "C" {
     fn soc_lock() -> c_ulong;
