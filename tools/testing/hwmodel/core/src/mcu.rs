@@ -67,7 +67,7 @@ const CONTROL_AUTO: u32 = 2;
 /// Instructions of one stream before another one has its turn.
 const BURST: u32 = 32;
 /// Instructions of all streams in one step.
-const STEP_BUDGET: u32 = 512;
+const STEP_BUDGET: u32 = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -448,7 +448,7 @@ impl Mcu {
                 && group.streams.get(s).is_some_and(|stream| {
                     stream.started
                         && (stream.stalled
-                            || stream.wants_to_run()
+                            || stream.wants_to_run(now)
                             || stream.extract_dirty
                             || stream.deadline().is_some_and(|t| t <= now))
                 });
@@ -572,7 +572,7 @@ impl Mcu {
                 continue;
             }
             for stream in group.streams.iter().filter(|s| s.started) {
-                if stream.wants_to_run() {
+                if stream.wants_to_run(bus.env.now) {
                     return Step::Again;
                 }
                 if !stream.stalled {

@@ -46,6 +46,18 @@ const TILE_NS: u64 = 200;
 /// Longest job: whatever the registers say, it ends.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 
+/// Bytes of the ring that are fetched at once.
+const LINE: u64 = 64;
+/// Instructions of the ring that a burst may take beyond its budget.
+const RING_REST: u32 = 16;
+
+/// Instructions that a called stream may execute in a row before it counts as spinning.
+const SPIN_FREE: u32 = 8192;
+/// Instructions of a spinning stream between two pauses.
+const SPIN_BURST: u32 = 256;
+/// How long a spinning stream pauses in nanoseconds.
+const SPIN_PAUSE_NS: u64 = 100_000;
+
 /// Registers of RUN_COMPUTE: JOB_SIZE_X, Y and Z.
 const JOB_SIZE: [u8; 3] = [37, 38, 39];
 /// Registers of RUN_IDVS: INDEX_COUNT and INSTANCE_COUNT.
@@ -84,9 +96,18 @@ impl Stream {
     }
 
     fn burst(&mut self, cx: &mut Cx<'_, '_>, budget: u32) -> Result<(), Trouble> {
-        for _ in 0..budget {
+        let mut left = budget;
+        let mut rest = RING_REST;
+        loop {
+            if left > 0 {
+                left -= 1;
+            } else if rest > 0 && self.is_inside_a_line(cx) {
+                rest -= 1;
+            } else {
+                return self.complete(cx);
+            }
             self.complete(cx)?;
-            if !self.try_unblock() || !self.has_instructions() {
+            if cx.bus.env.now < self.resume || !self.try_unblock() || !self.has_instructions() {
                 return Ok(());
             }
             let pc = self.pc();
@@ -114,13 +135,36 @@ impl Stream {
                 Flow::Block(block) => {
                     self.block = block;
                     self.recheck = false;
+                    self.spin = 0;
                     continue;
                 }
             }
             self.unwind();
+            self.pace(cx);
             cx.bus.env.count(Counter::CsInstr);
         }
-        self.complete(cx)
+    }
+
+    /// Makes streams that poll memory in a loop pause now and then: they would keep the model's
+    /// processor, and with it the machine that it lives in, from everything else.
+    fn pace(&mut self, cx: &Cx<'_, '_>) {
+        self.spin = if self.depth == 0 {
+            0
+        } else {
+            self.spin.saturating_add(1)
+        };
+        if self.spin >= SPIN_FREE && self.spin % SPIN_BURST == 0 {
+            self.resume = cx.bus.env.now.saturating_add(SPIN_PAUSE_NS);
+        }
+    }
+
+    /// Whether the burst goes on because a host must not see its middle.
+    ///
+    /// The ring is fetched by cache lines, and what follows a synchronization update in it is over
+    /// long before a host can have heard of the update. A host may count on that when it reuses
+    /// the ring.
+    fn is_inside_a_line(&self, cx: &Cx<'_, '_>) -> bool {
+        self.depth == 0 && (self.ring.extract % LINE != 0 || cx.notify == Some(Scope::System))
     }
 
     /// Ends the block if what it waits for may have happened. Returns whether to execute.

@@ -152,6 +152,10 @@ pub(crate) struct Stream {
     pub(crate) heap: u64,
     /// Set while an answer to an exhausted heap is being used: address and size in pages.
     pub(crate) heap_answer: Option<u64>,
+    /// Instructions executed in a row since the stream last was in its ring or waited.
+    pub(super) spin: u32,
+    /// Before this time nothing is executed.
+    pub(super) resume: u64,
     pub(super) ops: Ops,
     pub(super) depth: usize,
     pub(super) frames: [Frame; CALL_DEPTH],
@@ -181,6 +185,8 @@ impl Stream {
             error: false,
             heap: 0,
             heap_answer: None,
+            spin: 0,
+            resume: 0,
             ops: Ops::new(),
             depth: 0,
             frames: [Frame { pc: 0, end: 0 }; CALL_DEPTH],
@@ -207,6 +213,8 @@ impl Stream {
         self.error = false;
         self.heap = 0;
         self.heap_answer = None;
+        self.spin = 0;
+        self.resume = 0;
         self.ops.clear();
         self.depth = 0;
         self.frames.fill(Frame::default());
@@ -263,9 +271,13 @@ impl Stream {
         self.ops.busy()
     }
 
-    /// When an operation completes.
+    /// When an operation completes or a pause ends.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.ops.deadline()
+        let pause = (self.block == Block::None && self.has_instructions()).then_some(self.resume);
+        match (self.ops.deadline(), pause) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 
     /// Endpoint kinds that were asked for.
@@ -274,8 +286,8 @@ impl Stream {
     }
 
     /// Whether another burst could change something right now.
-    pub(crate) fn wants_to_run(&self) -> bool {
-        if !self.started || self.stalled {
+    pub(crate) fn wants_to_run(&self, now: u64) -> bool {
+        if !self.started || self.stalled || now < self.resume {
             return false;
         }
         match self.block {

@@ -768,7 +768,7 @@ impl Group {
             let Some(stream) = self.streams.get(index) else {
                 break;
             };
-            let caught = stream.stalled || stream.has_job() || stream.wants_to_run();
+            let caught = stream.stalled || stream.has_job() || stream.wants_to_run(u64::MAX);
             if stream.started && stream.block != Block::Dead && caught {
                 let info = stream.pc();
                 self.fail(
