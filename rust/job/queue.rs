@@ -409,6 +409,9 @@ impl<B: Backend> Queue<B> {
     /// end with `err`. Jobs on the hardware stay there; see [`Queue::finish_running`]. The first
     /// call decides over the error.
     ///
+    /// A task that is inside of [`Backend::run`] at this moment goes on; its job is on the hardware
+    /// afterwards. [`Queue::stop`] waits for it.
+    ///
     /// Not to be called under the lock of a fence.
     pub fn close(&self, err: Error, sig: &Signalling<'_>) {
         let inner = &self.inner;

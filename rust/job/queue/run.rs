@@ -99,15 +99,15 @@ impl<B: Backend> Inner<B> {
             }
         };
 
-        let verdict = match (closed, dependencies, this.config.on_dependency_error) {
-            (Some(err), _, _) => Err(err),
-            (None, Err(err), OnDependencyError::Fail) => Err(err),
-            _ => Ok(()),
-        };
-        let mut node = {
+        let (verdict, mut node) = {
             let mut state = this.state.lock();
-            let cost = state.waiting.first().map_or(0, |node| node.cost);
+            // Looked at again: it may have been closed in between.
+            let verdict = match (state.closed, dependencies, this.config.on_dependency_error) {
+                (Some(err), _, _) | (None, Err(err), OnDependencyError::Fail) => Err(err),
+                _ => Ok(()),
+            };
             if verdict.is_ok() {
+                let cost = state.waiting.first().map_or(0, |node| node.cost);
                 if cost > state.credits {
                     state.starved = true;
                     return false;
@@ -120,7 +120,7 @@ impl<B: Backend> Inner<B> {
             if verdict.is_err() {
                 node.cost = 0;
             }
-            node
+            (verdict, node)
         };
 
         node.outcome = match verdict.and_then(|()| this.backend.run(&mut node.job, sig)) {
