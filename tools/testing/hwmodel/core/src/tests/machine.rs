@@ -228,6 +228,11 @@ impl Machine {
     pub fn command(&mut self, as_nr: u32, command: u32) {
         self.w(slot(as_nr, COMMAND), command);
         self.pass(10_000);
+        assert_eq!(
+            self.r(slot(as_nr, STATUS)),
+            1,
+            "a command shows at least once"
+        );
         assert_eq!(self.r(slot(as_nr, STATUS)), 0);
     }
 
