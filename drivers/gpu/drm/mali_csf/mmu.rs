@@ -360,13 +360,14 @@ impl Mmu {
 
         let slot = match space.slot() {
             Some(slot) => {
-                state.slots.add_user(slot);
-                if !state.hw(slot)?.enabled {
-                    if let Err(err) = self.enable(state, slot, space) {
-                        state.slots.drop_user(slot);
-                        return Err(err);
-                    }
+                // A fault that the interrupt thread has not seen yet is not the newcomer's.
+                if state.hw(slot)?.enabled && self.fault_pending(slot)? {
+                    self.take_fault(state, slot)?;
                 }
+                if !state.hw(slot)?.enabled {
+                    self.enable(state, slot, space)?;
+                }
+                state.slots.add_user(slot);
                 slot
             }
             None => {
@@ -484,9 +485,14 @@ impl Mmu {
         }
     }
 
+    /// Whether the slot has reported a fault that nobody has taken.
+    fn fault_pending(&self, slot: AsSlot) -> Result<bool> {
+        let hw = regs::enter(&self.regs)?;
+        Ok(IntBlock::Mmu.rawstat(&hw) & slot.bit() != 0)
+    }
+
     /// Reads, logs and clears the fault of one slot, and stops translation there.
-    fn handle_fault(&self, slot: AsSlot) -> Result {
-        let mut state = self.slots.lock();
+    fn take_fault(&self, state: &mut State, slot: AsSlot) -> Result {
         let fault = {
             let hw = regs::enter(&self.regs)?;
             let n = slot.index();
@@ -508,7 +514,7 @@ impl Mmu {
             space.fault.store(true, Release);
         }
         state.hw(slot)?.faulty = true;
-        self.disable(&mut state, slot, false)
+        self.disable(state, slot, false)
     }
 }
 
@@ -516,9 +522,16 @@ impl Events for Mmu {
     fn handle(&self, events: u32) {
         let mut lost = false;
         for slot in (0..MAX_SLOTS).filter_map(AsSlot::new) {
-            if events & slot.bit() != 0 {
-                lost |= self.handle_fault(slot).is_err();
+            if events & slot.bit() == 0 {
+                continue;
             }
+            let mut state = self.slots.lock();
+            // It may have been taken when the slot was activated.
+            lost |= match self.fault_pending(slot) {
+                Ok(true) => self.take_fault(&mut state, slot).is_err(),
+                Ok(false) => false,
+                Err(_) => return,
+            };
         }
         if lost {
             self.report_lost(c"faulty address space cannot be switched off");

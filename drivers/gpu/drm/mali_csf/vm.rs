@@ -425,9 +425,9 @@ impl Vm {
             .pt
             .walk(soc::pgtable::Va::new(address));
         match walk {
-            Ok(entries) => dev_err!(
+            Ok([l0, l1, l2, l3]) => dev_err!(
                 self.mmu.dev(),
-                "page table at {address:#x}: {entries:#018x?}\n"
+                "page table entries for {address:#x}: {l0:#x} {l1:#x} {l2:#x} {l3:#x}\n"
             ),
             Err(_) => dev_err!(self.mmu.dev(), "{address:#x} is beyond the page table\n"),
         }

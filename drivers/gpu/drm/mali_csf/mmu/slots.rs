@@ -117,24 +117,18 @@ impl<T> Slots<T> {
         }
     }
 
-    /// One more user of a slot that has an owner. Returns whether it was idle.
-    pub(crate) fn add_user(&mut self, slot: AsSlot) -> bool {
-        let Some(state) = self.get(slot) else {
-            return false;
-        };
-        let (next, was_idle) = match core::mem::replace(state, Slot::Free) {
-            Slot::Active { owner, users } => (
-                Slot::Active {
-                    owner,
-                    users: users.saturating_add(1),
-                },
-                false,
-            ),
-            Slot::Idle { owner, .. } => (Slot::Active { owner, users: 1 }, true),
-            Slot::Free => (Slot::Free, false),
+    /// One more user of a slot that has an owner.
+    pub(crate) fn add_user(&mut self, slot: AsSlot) {
+        let Some(state) = self.get(slot) else { return };
+        let next = match core::mem::replace(state, Slot::Free) {
+            Slot::Active { owner, users } => Slot::Active {
+                owner,
+                users: users.saturating_add(1),
+            },
+            Slot::Idle { owner, .. } => Slot::Active { owner, users: 1 },
+            Slot::Free => Slot::Free,
         };
         *state = next;
-        was_idle
     }
 
     /// One user less. The owner keeps the slot.
@@ -212,7 +206,7 @@ mod tests {
         slots.drop_user(slot(2));
         slots.drop_user(slot(1));
         assert_eq!(slots.pick(false), Ok(Pick::Idle(slot(2))));
-        assert!(slots.add_user(slot(2)));
+        slots.add_user(slot(2));
         assert_eq!(slots.pick(false), Ok(Pick::Idle(slot(1))));
     }
 
@@ -220,7 +214,7 @@ mod tests {
     fn a_slot_is_idle_after_its_last_user() {
         let mut slots = Slots::<u32>::new(0b11);
         slots.assign(slot(1), 5);
-        assert!(!slots.add_user(slot(1)));
+        slots.add_user(slot(1));
         slots.drop_user(slot(1));
         assert_eq!(slots.pick(false), Err(EBUSY));
         slots.drop_user(slot(1));
