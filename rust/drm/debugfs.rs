@@ -31,7 +31,7 @@ pub(crate) unsafe extern "C" fn init_callback<D: Driver>(minor: *mut bindings::d
     for entry in D::DEBUGFS {
         // SAFETY: The device is valid, and the entry is static.
         unsafe {
-            shims::drm_debugfs_add_file(
+            shims::shim_debugfs_add_file(
                 (*minor).dev,
                 entry.name.as_char_ptr(),
                 Some(show_callback::<D>),

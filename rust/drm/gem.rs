@@ -62,6 +62,10 @@ use kernel::{
             ARef,
             AlwaysRefCounted, //
         },
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
@@ -111,6 +115,8 @@ pub struct Object<D: Driver> {
     resv: Option<Arc<Resv<D>>>,
     #[pin]
     backing: Mutex<Backing>,
+    /// Whether the pages were allocated, for those who cannot take the lock.
+    resident: Atomic<bool>,
     dma: dma::Mapping,
     #[pin]
     inner: D::Object,
@@ -148,6 +154,7 @@ impl<D: Driver> Object<D> {
     const FUNCS: bindings::drm_gem_object_funcs = bindings::drm_gem_object_funcs {
         free: Some(Self::free_callback),
         export: Some(Self::export_callback),
+        status: Some(Self::status_callback),
         get_sg_table: Some(Self::get_sg_table_callback),
         vmap: Some(Self::vmap_callback),
         vunmap: Some(Self::vunmap_callback),
@@ -195,6 +202,7 @@ impl<D: Driver> Object<D> {
                 flags,
                 resv: resv.cloned(),
                 backing <- new_mutex!(Backing::new(), "gem::Object::backing"),
+                resident: Atomic::new(false),
                 dma: dma::Mapping::new(),
                 inner <- inner,
             }? Error),
@@ -341,6 +349,22 @@ impl<D: Driver> Object<D> {
         }
         // SAFETY: As a GEM function, with the same arguments.
         unsafe { bindings::drm_gem_prime_export(obj, flags) }
+    }
+
+    /// Called with a spinlock held.
+    ///
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`.
+    unsafe extern "C" fn status_callback(
+        obj: *mut bindings::drm_gem_object,
+    ) -> bindings::drm_gem_object_status {
+        // SAFETY: The object is valid during the call.
+        if unsafe { Self::from_raw(obj) }.resident.load(Relaxed) {
+            bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT
+        } else {
+            0
+        }
     }
 
     /// # Safety

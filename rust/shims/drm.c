@@ -313,6 +313,13 @@ unsigned long shim_task_size(void)
 	return TASK_SIZE_OF(current);
 }
 
+/* Nothing without CONFIG_DEBUG_FS. */
+void shim_debugfs_add_file(struct drm_device *dev, const char *name,
+			   int (*show)(struct seq_file *m, void *unused), void *data)
+{
+	drm_debugfs_add_file(dev, name, show, data);
+}
+
 struct drm_device *shim_debugfs_device(struct seq_file *m)
 {
 	struct drm_debugfs_entry *entry = m->private;

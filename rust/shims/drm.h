@@ -95,6 +95,8 @@ bool shim_capable_sys_nice(void);
 unsigned long shim_task_size(void);
 
 /* debugfs */
+void shim_debugfs_add_file(struct drm_device *dev, const char *name,
+			   int (*show)(struct seq_file *m, void *unused), void *data);
 struct drm_device *shim_debugfs_device(struct seq_file *m);
 void *shim_debugfs_data(struct seq_file *m);
 

@@ -44,6 +44,7 @@ struct nothing { uint64_t pad; };
 
 #define PAGE 4096ULL
 #define BASE 0x10000000ULL
+#define HAMMERS 4
 
 static int tests, failures;
 
@@ -494,6 +495,42 @@ static void test_unbind(int fd)
 	OK(!munmap(map, PAGE));
 }
 
+/* Uses everything until the device has gone; 0 if that was noticed in the right way. */
+static int hammer(unsigned int seed)
+{
+	struct drm_syncobj_create syncobj = { 0 };
+	int fd = open_node(), ret = 0;
+
+	if (fd < 0 || call(fd, DRM_IOCTL_SYNCOBJ_CREATE, &syncobj))
+		return 1;
+	for (unsigned int i = seed; !ret; i++) {
+		uint32_t handle = create(fd, 8 * PAGE, 0, i & 1);
+		struct offset o = { .handle = handle };
+		struct sync s = { .handle = syncobj.handle, .point = i };
+		struct nothing n = { 0 };
+		uint32_t *map, value;
+
+		if (!handle)
+			break;
+		ret = call(fd, OFFSET, &o);
+		map = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, o.offset);
+		if (map != MAP_FAILED) {
+			for (int page = 0; page < 8; page++)
+				if (!peek(map + page * 1024, &value))
+					map[page * 1024] = i;
+			munmap(map, 8 * PAGE);
+		}
+		ret = ret ?: bind(fd, 1, handle, BASE + (i * 7 % 32) * PAGE, 8 * PAGE, 0, i, 0);
+		ret = ret ?: call(fd, SYNC, &s);
+		ret = ret ?: bind(fd, 2, 0, BASE + (i * 5 % 32) * PAGE, 5 * PAGE, 0, 0, 0);
+		ret = ret ?: call(fd, SIGNAL, &n);
+		gem_close(fd, handle);
+	}
+	ret = call(fd, ECHO, &(struct echo){ 0 });
+	close(fd);
+	return ret != -ENODEV;
+}
+
 int main(void)
 {
 	struct sigaction action = { .sa_handler = on_fault };
@@ -520,12 +557,24 @@ int main(void)
 	test_range(second);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", second);
 	OK(contains(path, "drm-driver:\tdrm_selftest") && contains(path, "drm-selftest-steps:\t1\n"));
-	OK(contains(path, "drm-total-memory:\t8 KiB"));
+	OK(contains(path, "drm-total-memory:\t8 KiB") && contains(path, "drm-resident-memory:\t8 KiB"));
 	close(second);
 	/* Nothing is left of either file but the buffer that the device itself has. */
 	OK(contains("/sys/kernel/debug/dri/drm-selftest/alive", "bound 1 objects 1 files 0") ||
 	   contains("/sys/kernel/debug/dri/0/alive", "bound 1 objects 1 files 0"));
+	fflush(stdout);
+	for (unsigned int i = 0; i < HAMMERS; i++) {
+		if (!fork())
+			_exit(hammer(i * 1000 + 1));
+	}
+	usleep(300000);
 	test_unbind(open_node());
+	for (int i = 0; i < HAMMERS; i++) {
+		int status;
+
+		wait(&status);
+		OK(WIFEXITED(status) && !WEXITSTATUS(status));
+	}
 	printf("1..%d\n", tests);
 	return !!failures;
 }

@@ -18,7 +18,10 @@ use kernel::{
     error::from_err_ptr,
     page::PAGE_SIZE,
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        atomic::Relaxed, //
+    }, //
 };
 
 /// The pages of an object, and how they are mapped.
@@ -107,6 +110,7 @@ impl<D: Driver> Object<D> {
         // INVARIANT: Both are set, and describe the same pages.
         backing.sgt = sgt;
         backing.pages = pages;
+        self.resident.store(true, Relaxed);
         NonNull::new(pages).ok_or(ENOMEM)
     }
 
