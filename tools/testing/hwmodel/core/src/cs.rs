@@ -6,9 +6,11 @@
 //! bounded bursts. It knows its registers, its call stack, its scoreboards and its instructions;
 //! what surrounds it (groups, requests, events) belongs to the processor in [`crate::mcu`].
 
+mod access;
 mod decode;
 mod exec;
 mod heap;
+mod jobs;
 mod ops;
 mod ring;
 mod save;

@@ -586,9 +586,3 @@ impl Mcu {
         }
     }
 }
-
-impl Default for Mcu {
-    fn default() -> Self {
-        Self::new()
-    }
-}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Execution: fetch, decode, carry out, complete.
+//! Execution: fetch, decode, and what instructions do to registers and program counters.
 //!
 //! # Restarting
 //!
@@ -8,13 +8,11 @@
 //! burst then ends with [`Trouble::Stall`] and the same instruction or operation is tried again
 //! later, so everything here changes state only after its last access.
 
+use super::access::memory;
 use super::decode;
 use super::decode::Async;
-use super::decode::Endpoint;
-use super::decode::HeapOp;
 use super::decode::Instr;
 use super::decode::Scope;
-use super::decode::State;
 use super::decode::SyncOp;
 use super::ops;
 use super::ops::Kind;
@@ -26,25 +24,8 @@ use super::stream::Stream;
 use super::stream::Trouble;
 use crate::counters::Counter;
 use crate::mcu::layout::exception;
-use crate::mmu::Access;
-use crate::mmu::MmuError;
 use crate::record;
 use crate::record::Place;
-
-/// Shortest compute job in nanoseconds.
-const COMPUTE_NS: u64 = 10_000;
-/// A workgroup more.
-const WORKGROUP_NS: u64 = 50;
-/// Shortest draw in nanoseconds.
-const DRAW_NS: u64 = 20_000;
-/// A vertex more.
-const VERTEX_NS: u64 = 10;
-/// Shortest fragment job in nanoseconds.
-const FRAGMENT_NS: u64 = 30_000;
-/// A tile of 16 x 16 pixels more.
-const TILE_NS: u64 = 200;
-/// Longest job: whatever the registers say, it ends.
-const LONGEST_NS: u64 = 3_600_000_000_000;
 
 /// Bytes of the ring that are fetched at once.
 const LINE: u64 = 64;
@@ -58,32 +39,14 @@ const SPIN_BURST: u32 = 256;
 /// How long a spinning stream pauses in nanoseconds.
 const SPIN_PAUSE_NS: u64 = 100_000;
 
-/// Registers of RUN_COMPUTE: JOB_SIZE_X, Y and Z.
-const JOB_SIZE: [u8; 3] = [37, 38, 39];
-/// Registers of RUN_IDVS: INDEX_COUNT and INSTANCE_COUNT.
-pub(super) const DRAW_SIZE: [u8; 2] = [33, 34];
-/// Registers of RUN_FRAGMENT: BBOX_MIN and BBOX_MAX, x in the low and y in the high half.
-const BBOX: [u8; 2] = [42, 43];
-
 /// Where an instruction leads.
-enum Flow {
+pub(super) enum Flow {
     /// To the next one.
     Next,
     /// The program counter is set already.
     Jump,
     /// Nowhere yet: it is executed again when this has ended.
     Block(Block),
-}
-
-/// Turns an answer of the address space into what it means for the stream.
-pub(super) fn memory(va: u64) -> impl Fn(MmuError) -> Trouble {
-    move |error| match error {
-        MmuError::Stalled | MmuError::Fault(_) => Trouble::Stall,
-        MmuError::Aborted => Trouble::Fatal {
-            kind: exception::CS_BUS_FAULT,
-            info: va,
-        },
-    }
 }
 
 impl Stream {
@@ -184,7 +147,7 @@ impl Stream {
         over
     }
 
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
         match self
             .depth
             .checked_sub(1)
@@ -199,7 +162,7 @@ impl Stream {
     }
 
     /// Returns from streams that have come to their end.
-    fn unwind(&mut self) {
+    pub(super) fn unwind(&mut self) {
         while let Some(d) = self.depth.checked_sub(1) {
             if self.frames.get(d).is_none_or(|f| f.pc != f.end) {
                 return;
@@ -478,281 +441,9 @@ impl Stream {
         })
     }
 
-    fn run_job(
-        &mut self,
-        cx: &mut Cx<'_, '_>,
-        endpoint: Endpoint,
-        progress: bool,
-    ) -> Result<Flow, Trouble> {
-        // After an error nothing is drawn or computed until the next barrier.
-        if self.error {
-            return Ok(Flow::Next);
-        }
-        let (available, resource) = match endpoint {
-            Endpoint::Compute => (cx.endpoints.compute, 1),
-            Endpoint::Fragment => (cx.endpoints.fragment, 2),
-            Endpoint::Tiling => (cx.endpoints.tiler && cx.endpoints.compute, 8),
-        };
-        if !available {
-            return Ok(Flow::Block(Block::Resource(resource)));
-        }
-        if !self.ops.has_room() {
-            return Ok(Flow::Block(Block::Deferred));
-        }
-        if endpoint == Endpoint::Tiling && !self.consume_heap(cx)? {
-            return Ok(Flow::Jump);
-        }
-        let time = if *cx.hang > 0 {
-            *cx.hang -= 1;
-            ops::FOREVER
-        } else {
-            self.duration(endpoint)
-        };
-        let flags = if progress { ops::PROGRESS } else { 0 };
-        let signal = self.sb_endpoint;
-        let op = Op {
-            kind: Kind::Job,
-            flags,
-            addr: 0,
-            value: 0,
-            wait: 0,
-            signal,
-            running: false,
-            time,
-        };
-        Ok(match self.ops.push(op) {
-            Ok(()) => Flow::Next,
-            Err(ops::Full) => Flow::Block(Block::Deferred),
-        })
-    }
-
-    fn duration(&self, endpoint: Endpoint) -> u64 {
-        let product = |regs: &[u8]| {
-            regs.iter()
-                .fold(1u64, |n, &reg| n.saturating_mul(u64::from(self.reg(reg))))
-        };
-        let time = match endpoint {
-            Endpoint::Compute => {
-                COMPUTE_NS.saturating_add(product(&JOB_SIZE).saturating_mul(WORKGROUP_NS))
-            }
-            Endpoint::Tiling => {
-                DRAW_NS.saturating_add(product(&DRAW_SIZE).saturating_mul(VERTEX_NS))
-            }
-            Endpoint::Fragment => {
-                let [min, max] = BBOX.map(|reg| self.reg(reg));
-                let extent = |shift: u32| {
-                    let (low, high) = (min >> shift & 0xffff, max >> shift & 0xffff);
-                    u64::from(high.saturating_sub(low)) / 16 + 1
-                };
-                FRAGMENT_NS.saturating_add(extent(0) * extent(16) * TILE_NS)
-            }
-        };
-        time.min(LONGEST_NS)
-    }
-
-    fn count_progress(&mut self, cx: &mut Cx<'_, '_>) {
+    pub(super) fn count_progress(&mut self, cx: &mut Cx<'_, '_>) {
         if let Some(count) = cx.progress.get_mut(usize::from(cx.queue)) {
             *count = count.wrapping_add(1);
         }
-    }
-
-    fn load(
-        &mut self,
-        cx: &mut Cx<'_, '_>,
-        base: u8,
-        addr64: u8,
-        mask: u16,
-        offset: i16,
-        invalid: Trouble,
-    ) -> Result<(), Trouble> {
-        let addr = self.reg64(addr64).wrapping_add_signed(i64::from(offset));
-        if addr % 4 != 0 {
-            return Err(invalid);
-        }
-        let mut loaded = [0u32; 16];
-        for (i, word) in (0u8..).zip(&mut loaded) {
-            if mask >> i & 1 != 0 {
-                let va = addr.wrapping_add(u64::from(i) * 4);
-                *word = cx.bus.read32(cx.who, va).map_err(memory(va))?;
-            }
-        }
-        for (i, word) in (0u8..).zip(loaded) {
-            if mask >> i & 1 != 0 {
-                self.set(base.wrapping_add(i), word);
-            }
-        }
-        Ok(())
-    }
-
-    fn store(
-        &mut self,
-        cx: &mut Cx<'_, '_>,
-        base: u8,
-        addr64: u8,
-        mask: u16,
-        offset: i16,
-        invalid: Trouble,
-    ) -> Result<(), Trouble> {
-        let addr = self.reg64(addr64).wrapping_add_signed(i64::from(offset));
-        if addr % 4 != 0 {
-            return Err(invalid);
-        }
-        for i in 0u8..16 {
-            if mask >> i & 1 != 0 {
-                let va = addr.wrapping_add(u64::from(i) * 4);
-                let word = self.reg(base.wrapping_add(i));
-                cx.bus.write32(cx.who, va, word).map_err(memory(va))?;
-            }
-        }
-        Ok(())
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn sync_wait(
-        &mut self,
-        cx: &mut Cx<'_, '_>,
-        addr: u64,
-        value: u64,
-        wide: bool,
-        greater: bool,
-        reject: bool,
-        invalid: Trouble,
-    ) -> Result<Flow, Trouble> {
-        if addr % if wide { 8 } else { 4 } != 0 {
-            return Err(invalid);
-        }
-        let (now, error_va) = if wide {
-            (
-                cx.bus.read64(cx.who, addr).map_err(memory(addr))?,
-                addr.wrapping_add(8),
-            )
-        } else {
-            let word = cx.bus.read32(cx.who, addr).map_err(memory(addr))?;
-            (u64::from(word), addr.wrapping_add(4))
-        };
-        let passed = if greater { now > value } else { now <= value };
-        if !passed {
-            return Ok(Flow::Block(Block::Sync {
-                addr,
-                value,
-                wide,
-                greater,
-            }));
-        }
-        let error = cx.bus.read32(cx.who, error_va).map_err(memory(error_va))?;
-        if error != 0 && !reject {
-            // The instruction is over: what follows runs with the inherited error.
-            self.advance();
-            self.unwind();
-            self.error = true;
-            return Err(Trouble::Fault {
-                kind: exception::CS_INHERIT_FAULT,
-                info: addr,
-            });
-        }
-        Ok(Flow::Next)
-    }
-
-    /// Starts and completes operations.
-    fn complete(&mut self, cx: &mut Cx<'_, '_>) -> Result<(), Trouble> {
-        for _ in 0..ops::MAX_OPS {
-            let Some((index, op)) = self.ops.due(cx.bus.env.now) else {
-                return Ok(());
-            };
-            self.carry_out(cx, &op)?;
-            self.ops.remove(index);
-            if op.flags & ops::PROGRESS != 0 {
-                self.count_progress(cx);
-            }
-        }
-        Ok(())
-    }
-
-    fn carry_out(&mut self, cx: &mut Cx<'_, '_>, op: &Op) -> Result<(), Trouble> {
-        match op.kind {
-            Kind::Job | Kind::FinishTiling | Kind::Trace => Ok(()),
-            Kind::FinishFragment => {
-                self.free_chunks(cx, op.addr, op.value)?;
-                if op.flags & ops::COUNT != 0 {
-                    self.count_heap(cx, HeapOp::FragmentCompleted)?;
-                }
-                Ok(())
-            }
-            Kind::Flush => {
-                if op.flags & ops::SELECT != 0 {
-                    let id = (op.value & 0xffff_ffff) as u32;
-                    cx.bus.flush_caches(id);
-                }
-                Ok(())
-            }
-            Kind::Sync => self.sync(cx, op),
-            Kind::Store => {
-                let select = op.flags & ops::SELECT;
-                let value = if select == State::Timestamp as u32 {
-                    cx.bus.timestamp()
-                } else if select == State::Cycles as u32 {
-                    cx.bus.cycle_count()
-                } else if select == State::Error as u32 {
-                    u64::from(self.error)
-                } else {
-                    0
-                };
-                cx.bus
-                    .write64(cx.who, op.addr, value)
-                    .map_err(memory(op.addr))
-            }
-            Kind::Heap => {
-                let select = op.flags & ops::SELECT;
-                let heap_op = if select == HeapOp::TilingStarted as u32 {
-                    HeapOp::TilingStarted
-                } else if select == HeapOp::TilingCompleted as u32 {
-                    HeapOp::TilingCompleted
-                } else {
-                    HeapOp::FragmentCompleted
-                };
-                self.count_heap(cx, heap_op)
-            }
-        }
-    }
-
-    /// SYNC_ADD and SYNC_SET. Value and error word are one write, so that a stall never leaves an
-    /// addition half done.
-    fn sync(&mut self, cx: &mut Cx<'_, '_>, op: &Op) -> Result<(), Trouble> {
-        let wide = op.flags & ops::SYNC_WIDE != 0;
-        let size: usize = if wide { 8 } else { 4 };
-        let set = op.flags & ops::SYNC_SET != 0;
-        let mut object = [0u8; 12];
-        let (value, rest) = object.split_at_mut(size);
-        if !set {
-            cx.bus
-                .read(cx.who, op.addr, Access::Atomic, value)
-                .map_err(memory(op.addr))?;
-        }
-        let mut old = [0u8; 8];
-        for (to, from) in old.iter_mut().zip(value.iter()) {
-            *to = *from;
-        }
-        let new = u64::from_le_bytes(old).wrapping_add(op.value).to_le_bytes();
-        for (to, from) in value.iter_mut().zip(new) {
-            *to = from;
-        }
-        // A setting stream that is healthy clears the error, an adding one leaves it.
-        let status = op.flags & ops::SYNC_PROPAGATE != 0 && (self.error || set);
-        for (to, from) in rest.iter_mut().zip(u32::from(self.error).to_le_bytes()) {
-            *to = from;
-        }
-        let written = object
-            .get(..if status { size + 4 } else { size })
-            .unwrap_or(&object);
-        cx.bus
-            .write(cx.who, op.addr, written)
-            .map_err(memory(op.addr))?;
-        cx.bus.env.count(Counter::CsJobs);
-        if op.flags & ops::SYNC_GROUP == 0 {
-            cx.notify = Some(Scope::System);
-        } else if cx.notify.is_none() {
-            cx.notify = Some(Scope::Group);
-        }
-        Ok(())
     }
 }

@@ -11,9 +11,9 @@
 //! The heap context (HEAP_SET) is opaque to software. This model counts render passes in its
 //! first three words and keeps the list of free chunks in its third double word.
 
+use super::access::memory;
 use super::decode::HeapOp;
-use super::exec::memory;
-use super::exec::DRAW_SIZE;
+use super::jobs::DRAW_SIZE;
 use super::stream::Cx;
 use super::stream::Stream;
 use super::stream::Trouble;

@@ -356,9 +356,3 @@ impl Stream {
         self.set(reg.wrapping_add(1), high(value));
     }
 }
-
-impl Default for Stream {
-    fn default() -> Self {
-        Self::new()
-    }
-}

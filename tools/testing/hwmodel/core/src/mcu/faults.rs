@@ -343,12 +343,6 @@ impl Faults {
     }
 }
 
-impl Default for Faults {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

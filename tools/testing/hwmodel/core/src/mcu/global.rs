@@ -165,12 +165,6 @@ impl Global {
     }
 }
 
-impl Default for Global {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// A number of core cycles as time at the present clock rate.
 pub(crate) fn cycles_to_ns(bus: &Bus<'_>, cycles: u64) -> u64 {
     let mhz = (bus.core_hz() / 1_000_000).max(1);
