@@ -100,6 +100,8 @@ impl Mcu {
     pub const HELP: &'static [(&'static str, &'static str)] = faults::HELP;
 
     /// Powered off.
+    // No Default: it is too large to be passed around.
+    #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         Self {
             control: CONTROL_DISABLE,

@@ -32,6 +32,21 @@ pub(super) fn memory(va: u64) -> impl Fn(MmuError) -> Trouble {
     }
 }
 
+/// What SYNC_WAIT waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SyncWait {
+    /// The object.
+    pub(super) addr: u64,
+    /// The value to compare with.
+    pub(super) value: u64,
+    /// 64 bits, not 32.
+    pub(super) wide: bool,
+    /// Until it is greater, not less or equal.
+    pub(super) greater: bool,
+    /// An error in the object is not inherited.
+    pub(super) reject: bool,
+}
+
 impl Stream {
     pub(super) fn load(
         &mut self,
@@ -87,13 +102,16 @@ impl Stream {
     pub(super) fn sync_wait(
         &mut self,
         cx: &mut Cx<'_, '_>,
-        addr: u64,
-        value: u64,
-        wide: bool,
-        greater: bool,
-        reject: bool,
+        wait: SyncWait,
         invalid: Trouble,
     ) -> Result<Flow, Trouble> {
+        let SyncWait {
+            addr,
+            value,
+            wide,
+            greater,
+            reject,
+        } = wait;
         if addr % if wide { 8 } else { 4 } != 0 {
             return Err(invalid);
         }

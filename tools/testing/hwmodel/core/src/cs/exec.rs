@@ -9,6 +9,7 @@
 //! later, so everything here changes state only after its last access.
 
 use super::access::memory;
+use super::access::SyncWait;
 use super::decode;
 use super::decode::Async;
 use super::decode::Instr;
@@ -384,7 +385,14 @@ impl Stream {
                 } else {
                     u64::from(self.reg(data))
                 };
-                return self.sync_wait(cx, addr, value, wide, greater, reject, invalid);
+                let wait = SyncWait {
+                    addr,
+                    value,
+                    wide,
+                    greater,
+                    reject,
+                };
+                return self.sync_wait(cx, wait, invalid);
             }
             Instr::StoreState {
                 state,
