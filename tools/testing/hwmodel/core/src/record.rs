@@ -68,7 +68,6 @@ kinds! {
     AsCommand = "as-command", "An unknown address space command was written.";
     AsLockRegion = "as-lock-region", "The region of a LOCK is malformed.";
     AsUnlocked = "as-unlocked", "An enabled address space was unlocked without a locked region.";
-    AsRelock = "as-relock", "LOCK was issued while a region was locked already.";
     AsConfig = "as-config", "TRANSCFG, TRANSTAB or MEMATTR is not valid.";
     AsLive = "as-live", "The tables of an enabled address space were swapped while in use.";
     PteReserved = "pte-reserved", "A table entry has reserved or unsupported bits set.";

@@ -224,13 +224,19 @@ fn a_lock_lost_to_the_disabling_of_its_slot_may_still_be_unlocked() {
 }
 
 #[test]
-fn a_lock_may_grow_but_not_wander() {
-    let mut m = Machine::ready();
-    m.lock(0, 0x20_0000, 15);
-    m.lock(0, 0x20_0000, 21);
+fn a_lock_takes_the_place_of_the_one_before() {
+    let (mut m, root) = Machine::translating();
+    for va in [0x20_0000, 0x40_0000] {
+        m.map(root, va, RAM, PAGE_RW);
+    }
+    m.lock(1, 0x20_0000, 15);
+    m.lock(1, 0x20_0000, 21);
+    assert_eq!(m.load(1, 0x20_0000), Err(MmuError::Stalled));
+    m.lock(1, 0x40_0000, 21);
+    assert_eq!(m.load(1, 0x20_0000), Ok(0));
+    assert_eq!(m.load(1, 0x40_0000), Err(MmuError::Stalled));
+    m.command(1, UNLOCK);
     m.assert_clean();
-    m.lock(0, 0x40_0000, 21);
-    m.assert_records(&[Kind::AsRelock]);
 }
 
 #[test]

@@ -132,6 +132,17 @@ fn a_lock_elsewhere_invalidates_nothing_here() {
 }
 
 #[test]
+fn a_lock_that_was_replaced_is_never_made_up_for() {
+    let (mut m, root, new) = cached();
+    m.lock(1, VA & !0x7fff, 15);
+    m.map(root, VA, new, PAGE_RW);
+    m.lock(1, 0, 15);
+    m.command(1, UNLOCK);
+    assert_eq!(m.load(1, VA), Ok(1));
+    m.assert_records(&[Kind::StaleTlb]);
+}
+
+#[test]
 fn commands_of_another_slot_invalidate_nothing_here() {
     let (mut m, root, new) = cached();
     m.lock(2, VA & !0x7fff, 15);
