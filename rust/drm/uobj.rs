@@ -13,13 +13,12 @@
 //! | newer | `E2BIG`, unless the rest is zero | the rest is zeroed |
 
 use kernel::{
-    error::to_result,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     prelude::*,
-    str::CString,
-    uaccess::{
-        UserPtr,
-        UserSlice, //
-    }, //
+    str::CString, //
 };
 use zerocopy::{
     FromBytes,
@@ -132,12 +131,13 @@ pub fn read_array<T: FromBytes + IntoBytes>(
 ///
 /// `E2BIG` if it does not end within `max` bytes, its end included; `EFAULT`, `ENOMEM`.
 pub fn read_string(ptr: u64, max: usize) -> Result<CString> {
-    let mut buf = KVVec::from_elem(0u8, max, GFP_KERNEL)?;
-    let ptr = UserPtr::from_addr(usize::try_from(ptr).map_err(|_| EFAULT)?);
-    let string = UserSlice::new(ptr, max)
-        .reader()
-        .strcpy_into_buf(&mut buf)
-        .map_err(|e| if e == EFAULT { e } else { E2BIG })?;
+    // SAFETY: The function checks the user's address.
+    let string = from_err_ptr(unsafe { shims::shim_strndup_user(ptr, max) })
+        .map_err(|e| if e == EINVAL { E2BIG } else { e })?;
+    // SAFETY: It is a string of the kernel's own now, which nobody else knows.
+    let copy = CString::try_from(unsafe { CStr::from_char_ptr(string) });
 
-    Ok(CString::try_from(string)?)
+    // SAFETY: As above; it was allocated by `kmalloc()`.
+    unsafe { kernel::bindings::kfree(string.cast()) };
+    Ok(copy?)
 }

@@ -195,6 +195,11 @@ int shim_clear_user(u64 dst, size_t len)
 	return clear_user(u64_to_user_ptr(dst), len) ? -EFAULT : 0;
 }
 
+char *shim_strndup_user(u64 src, size_t max)
+{
+	return strndup_user(u64_to_user_ptr(src), max);
+}
+
 /* Without an acquire context and uninterruptible, this cannot fail. */
 void shim_resv_lock(struct drm_gem_object *obj)
 {

@@ -66,6 +66,7 @@ int shim_copy_struct_from_user(void *dst, size_t ksize, u64 src, size_t usize);
 int shim_copy_to_user(u64 dst, const void *src, size_t len);
 int shim_copy_from_user(void *dst, u64 src, size_t len);
 int shim_clear_user(u64 dst, size_t len);
+char *shim_strndup_user(u64 src, size_t max);
 
 /* Reservations and GPU virtual address spaces */
 void shim_resv_lock(struct drm_gem_object *obj);
