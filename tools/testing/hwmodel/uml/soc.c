@@ -16,6 +16,7 @@
  * raises a line may come from a place where the handler must not run.
  */
 
+#include <linux/delay.h>
 #include <linux/hrtimer.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -32,6 +33,9 @@
 /* After so many pieces of work without a pause the processor sleeps for PAUSE_NS. */
 #define BURST			64
 #define PAUSE_NS		(20 * NSEC_PER_USEC)
+
+/* What is due sooner than this is waited for without a sleep, which would take longer. */
+#define SPIN_NS			(20 * NSEC_PER_USEC)
 
 static DEFINE_RAW_SPINLOCK(soc_model_lock);
 static struct task_struct *soc_processor;
@@ -78,6 +82,18 @@ u64 soc_now_ns(void)
 	return ktime_get_ns();
 }
 
+/* Waits for what is due in a moment. Returns false if nothing is. */
+static bool soc_processor_spin(u64 until_ns)
+{
+	u64 now_ns = soc_now_ns();
+
+	if (until_ns > now_ns + SPIN_NS)
+		return false;
+	if (until_ns > now_ns)
+		ndelay(until_ns - now_ns);
+	return true;
+}
+
 /* Sleeps until a kick, or until the given time where it is not KTIME_MAX. */
 static void soc_processor_sleep(ktime_t until)
 {
@@ -103,7 +119,8 @@ static int soc_processor_main(void *unused)
 		delivered = soc_irq_deliver();
 		step = model_step(&until_ns);
 
-		if (step == MODEL_AGAIN || delivered) {
+		if (step == MODEL_AGAIN || delivered ||
+		    (step == MODEL_UNTIL && soc_processor_spin(until_ns))) {
 			cond_resched();
 			if (++burst < BURST)
 				continue;
