@@ -132,8 +132,13 @@ pub fn read_array<T: FromBytes + IntoBytes>(
 /// `E2BIG` if it does not end within `max` bytes, its end included; `EFAULT`, `ENOMEM`.
 pub fn read_string(ptr: u64, max: usize) -> Result<CString> {
     // SAFETY: The function checks the user's address.
-    let string = from_err_ptr(unsafe { shims::shim_strndup_user(ptr, max) })
-        .map_err(|e| if e == EINVAL { E2BIG } else { e })?;
+    let string = from_err_ptr(unsafe { shims::shim_strndup_user(ptr, max) }).map_err(|e| {
+        if e == EINVAL {
+            E2BIG
+        } else {
+            e
+        }
+    })?;
     // SAFETY: It is a string of the kernel's own now, which nobody else knows.
     let copy = CString::try_from(unsafe { CStr::from_char_ptr(string) });
 
