@@ -72,7 +72,7 @@ use kernel::{
 /// - `data` is initialised, and so stays until the last reference goes, if `data_valid` is set.
 ///   Nobody but [`UnregisteredDevice::new()`] sees the device otherwise.
 /// - `bound` is null, or points to a `D::Bound` that stays valid until `bound` was set to null and an
-///   SRCU grace period has passed; the parent device is bound during that time.
+///   SRCU grace period has passed.
 #[repr(C)]
 pub struct Device<D: Driver> {
     dev: Opaque<bindings::drm_device>,
@@ -227,7 +227,7 @@ impl Drop for Section {
 ///
 /// # Invariants
 ///
-/// `bound` is valid as long as `_section` exists, and the parent device is bound so long.
+/// `bound` is valid as long as `_section` exists.
 pub struct Entered<'a, D: Driver> {
     dev: &'a Device<D>,
     bound: NonNull<D::Bound>,
@@ -239,12 +239,6 @@ impl<D: Driver> Entered<'_, D> {
     pub fn bound(&self) -> &D::Bound {
         // SAFETY: By the type's invariants.
         unsafe { self.bound.as_ref() }
-    }
-
-    /// The device on the bus, which is bound.
-    pub fn parent(&self) -> &device::Device<device::Bound> {
-        // SAFETY: By the type's invariants the parent is bound as long as `self` exists.
-        unsafe { self.dev.parent().as_bound() }
     }
 }
 
