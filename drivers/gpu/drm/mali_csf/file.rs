@@ -54,7 +54,7 @@ const DEFAULT_MMIO_OFFSET: u64 = if cfg!(CONFIG_64BIT) {
 };
 
 /// Names the flush id page among the driver's mappable pages.
-const TAG_FLUSH_ID: u32 = 0;
+const TAG_FLUSH_ID: usize = 0;
 
 /// State of an open file.
 #[pin_data]

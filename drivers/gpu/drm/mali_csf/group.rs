@@ -12,6 +12,7 @@
 //! **Blocking.** Dropping a group unmaps its memory and may sleep: the last reference is dropped
 //! in an ioctl, at file close or by the scheduler's reaper, never on the way to a fence.
 
+use job::Domain;
 use job::MayBlock;
 use job::OnDependencyError;
 use job::QueueConfig;
@@ -81,6 +82,8 @@ pub(crate) struct Group {
     suspend: KernelBo,
     protected_suspend: KernelBo,
     queues: KVec<Queue>,
+    /// After the queues: they belong to it.
+    _domain: Arc<Domain>,
     link: Arc<Link>,
     /// Process that created it, for messages.
     pid: i32,
@@ -148,6 +151,7 @@ impl Group {
                 suspend,
                 protected_suspend,
                 queues,
+                _domain: sched.domain().clone(),
                 link,
                 pid: kernel::current!().group_leader().pid(),
                 blocked: Atomic::new(0),

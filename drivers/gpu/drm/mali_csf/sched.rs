@@ -355,8 +355,7 @@ impl State {
 
 /// The scheduler of a device, with the workers of its job queues.
 pub(crate) struct Scheduler {
-    /// Dropped first: no job queue's worker uses the core after that.
-    domain: Domain,
+    domain: Arc<Domain>,
     core: Arc<Core>,
 }
 
@@ -409,7 +408,7 @@ impl Scheduler {
         )?;
         Ok(Arc::new(
             Self {
-                domain: Domain::new(&ctx, c"mali_csf-jobs")?,
+                domain: Arc::new(Domain::new(&ctx, c"mali_csf-jobs")?, GFP_KERNEL)?,
                 core,
             },
             GFP_KERNEL,
@@ -421,8 +420,8 @@ impl Scheduler {
         &self.core
     }
 
-    /// What the queues of all groups belong to.
-    pub(crate) fn domain(&self) -> &Domain {
+    /// What the queues of all groups belong to, and what must not go before they do.
+    pub(crate) fn domain(&self) -> &Arc<Domain> {
         &self.domain
     }
 
