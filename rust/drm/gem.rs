@@ -55,7 +55,10 @@ use kernel::{
     error::to_result,
     ffi::c_int,
     new_mutex,
-    page::page_align,
+    page::{
+        page_align,
+        PAGE_SIZE, //
+    },
     prelude::*,
     sync::{
         aref::{
@@ -71,6 +74,9 @@ use kernel::{
     },
     types::Opaque, //
 };
+
+/// How many pages a fault maps: memory is mostly touched in order, and a fault costs more than a page.
+const FAULT_PAGES: usize = 16;
 
 /// How an object may be used.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -452,7 +458,7 @@ impl<D: Driver> Object<D> {
     unsafe extern "C" fn fault_callback(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
         // SAFETY: The fault is valid during the call, and its mapping holds a reference to the
         // object in its private data.
-        let (this, vma, pgoff, address) = unsafe {
+        let (this, vma, pgoff, address, end) = unsafe {
             let at = (*vmf).__bindgen_anon_1;
 
             (
@@ -460,14 +466,13 @@ impl<D: Driver> Object<D> {
                 at.vma,
                 at.pgoff,
                 at.address,
+                (*at.vma).__bindgen_anon_1.__bindgen_anon_1.vm_end,
             )
         };
         // SAFETY: The object is initialised.
         let first = unsafe { shims::shim_gem_page_start(this.as_raw()) };
-        let Some(index) = pgoff
-            .checked_sub(first)
-            .filter(|index| *index < this.size() / kernel::page::PAGE_SIZE)
-        else {
+        let count = this.size() / PAGE_SIZE;
+        let Some(index) = pgoff.checked_sub(first).filter(|index| *index < count) else {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         };
 
@@ -476,12 +481,24 @@ impl<D: Driver> Object<D> {
             Err(e) if e == ENOMEM => return bindings::vm_fault_reason_VM_FAULT_OOM,
             Err(_) => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
         };
-        // SAFETY: `index` is inside the array. The mapping takes page frames; it keeps the object,
-        // and so the page.
-        unsafe {
-            let pfn = shims::shim_page_to_pfn(pages.add(index).read());
+        let ahead = FAULT_PAGES
+            .min(count - index)
+            .min(end.saturating_sub(address) / PAGE_SIZE);
+        // SAFETY: `i` is less than `ahead` when it is not zero, so the entry is inside the array and
+        // the address inside the mapping. The mapping takes page frames; it keeps the object, and so
+        // the pages.
+        let insert = |i: usize| unsafe {
+            let pfn = shims::shim_page_to_pfn(pages.add(index + i).read());
 
-            bindings::vmf_insert_pfn(vma, address, pfn)
+            bindings::vmf_insert_pfn(vma, address + i * PAGE_SIZE, pfn)
+        };
+        let result = insert(0);
+
+        for i in 1..ahead {
+            if insert(i) != bindings::vm_fault_reason_VM_FAULT_NOPAGE {
+                break;
+            }
         }
+        result
     }
 }
