@@ -9,6 +9,8 @@
     clippy::cast_sign_loss
 )]
 
+#[path = "job_example.rs"]
+mod job_example;
 #[path = "job_fence.rs"]
 mod job_fence;
 #[path = "job_queue.rs"]
