@@ -480,7 +480,8 @@ impl<B: Backend> Queue<B> {
         }
     }
 
-    /// Ends all jobs with `err`, waits until nobody uses the queue, and drops it.
+    /// Ends all jobs with `err`, waits until nobody is inside of the backend any more, and drops the
+    /// queue. Not to be called with a lock held that the backend takes.
     ///
     /// The hardware must not use the memory of any job any more.
     pub fn teardown(self, ctx: &mut MayBlock, err: Error) {
