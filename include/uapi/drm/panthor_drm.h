@@ -40,9 +40,10 @@ extern "C" {
  * **Errors that any call may return**: ``EFAULT`` for an address that can't be read or written,
  * ``ENOMEM``, ``EINTR`` (restart it) when a signal arrives while the call waits for a lock, and
  * ``ENODEV`` once the device is gone: hot-unplugged, unbound from its driver, or given up after a
- * reset that failed. A call that fails leaves nothing behind: no handle, no mapping, no fence.
- * The one exception is a synchronous %DRM_IOCTL_PANTHOR_VM_BIND of several operations, which says
- * how many of them were carried out.
+ * reset that failed. ``EOPNOTSUPP`` means that the ABI has such a call or flag, but that this
+ * driver does not offer it. A call that fails leaves nothing behind: no handle, no mapping, no
+ * fence. The one exception is a synchronous %DRM_IOCTL_PANTHOR_VM_BIND of several operations,
+ * which says how many of them were carried out.
  *
  * **Versions.** 1.0 is the base; 1.1 added the timestamp query; 1.2 the priorities query and the
  * realtime priority; 1.3 the innocent flag of a group; 1.4 labels; 1.5 the choice of the MMIO

@@ -206,6 +206,72 @@ TEST_F(bo, an_exported_buffer_comes_back_as_itself)
 	close(exported);
 }
 
+/* Memory of buffers, and of whoever else uses shmem, in KiB. */
+static long shmem_kib(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Shmem: %ld", &kib) == 1)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+/* Whether it gets down to that, give or take what others do meanwhile. */
+static bool shmem_falls_to(long kib)
+{
+	for (int i = 0; i < 200; i++) {
+		if (shmem_kib() < kib + 2048)
+			return true;
+		sleep_ms(10);
+	}
+	return false;
+}
+
+TEST_F(bo, a_closed_buffer_gives_its_memory_back)
+{
+	const uint64_t size = 32ull << 20;
+	long before = shmem_kib();
+	struct bo bo;
+
+	if (before < 0)
+		SKIP(return, "the kernel does not tell how much shmem there is");
+	for (int i = 0; i < 4; i++) {
+		ASSERT_EQ(0, bo_create(&self->gpu, size, 0, 0, &bo));
+		ASSERT_EQ(0, bo_mmap(&self->gpu, &bo));
+		memset(bo.map, 1, size);
+		EXPECT_LE(before + 30 * 1024, shmem_kib());
+		ASSERT_EQ(0, bo_close(&self->gpu, &bo));
+		EXPECT_TRUE(shmem_falls_to(before));
+	}
+}
+
+TEST_F(bo, a_bound_buffer_gives_its_memory_back_with_the_address_space)
+{
+	const uint64_t size = 32ull << 20;
+	long before = shmem_kib();
+	struct bo bo;
+	uint32_t vm;
+
+	if (before < 0)
+		SKIP(return, "the kernel does not tell how much shmem there is");
+	ASSERT_EQ(0, vm_create(&self->gpu, 0, &vm));
+	ASSERT_EQ(0, bo_create(&self->gpu, size, 0, 0, &bo));
+	ASSERT_EQ(0, vm_map(&self->gpu, vm, bo.handle, 0, 0x10000000, size, 0));
+	ASSERT_EQ(0, gem_close(&self->gpu, bo.handle));
+	EXPECT_LE(before + 30 * 1024, shmem_kib());
+	/* A part of the mapping is enough to keep it. */
+	ASSERT_EQ(0, vm_unmap(&self->gpu, vm, 0x10000000, size - PAGE));
+	EXPECT_LE(before + 30 * 1024, shmem_kib());
+	ASSERT_EQ(0, vm_destroy(&self->gpu, vm));
+	EXPECT_TRUE(shmem_falls_to(before));
+}
+
 static int set_label(const struct gpu *gpu, uint32_t handle, const char *label, uint32_t pad)
 {
 	struct drm_panthor_bo_set_label args = {
