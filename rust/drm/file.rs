@@ -75,6 +75,12 @@ impl<D: Driver> File<D> {
         unsafe { &*ptr.cast() }
     }
 
+    /// The device that the file is open on.
+    pub fn dev(&self) -> &Device<D> {
+        // SAFETY: By the type's invariant; the fields are constant while the file is open.
+        unsafe { Device::from_raw((*(*self.as_raw()).minor).dev) }
+    }
+
     /// A number that no other file of any device has.
     pub fn client_id(&self) -> u64 {
         // SAFETY: The field is written before the file is visible and never after that.

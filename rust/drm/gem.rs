@@ -298,10 +298,17 @@ impl<D: Driver> Object<D> {
     }
 
     /// Makes a handle, by which the file's user space knows the object.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the file is open on another device.
     pub fn create_handle(&self, file: &File<D>) -> Result<u32> {
         let mut handle = 0;
 
-        // SAFETY: File and object are valid, and of the same driver.
+        if !core::ptr::eq(file.dev(), self.dev()) {
+            return Err(EINVAL);
+        }
+        // SAFETY: File and object are valid, and of the same device.
         to_result(unsafe {
             bindings::drm_gem_handle_create(file.as_raw(), self.as_raw(), &mut handle)
         })?;

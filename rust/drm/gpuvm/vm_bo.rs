@@ -33,7 +33,8 @@ use kernel::{
 ///
 /// There is at most one for each pair of them. It holds references to both. References to it may be
 /// dropped where fences are signalled: the last one puts it aside for
-/// [`GpuVm::deferred_cleanup()`].
+/// [`GpuVm::deferred_cleanup()`]. When the address space's [`VaTree`](super::VaTree) has gone, it is
+/// released at once, which sleeps and takes the reservation of the address space.
 ///
 /// # Invariants
 ///
