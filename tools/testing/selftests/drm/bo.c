@@ -402,7 +402,7 @@ static volatile const uint32_t *map_flush_id(const struct gpu *gpu, size_t size,
 	return mmap(NULL, size, prot, flags, gpu->fd, offset);
 }
 
-/* Rules A7, B2: zero would mean a flush in any case, and never comes. */
+/* By rules A7, B2: zero would mean a flush in any case, and never comes. */
 TEST_F(flush_id, the_page_can_be_mapped_and_never_reads_as_zero)
 {
 	volatile const uint32_t *page = map_flush_id(&self->gpu, PAGE, PROT_READ, MAP_SHARED,
@@ -417,7 +417,7 @@ TEST_F(flush_id, the_page_can_be_mapped_and_never_reads_as_zero)
 	}
 }
 
-/* Rule A7: one page, shared, for reading. */
+/* By rule A7: one page, shared, for reading. */
 TEST_F(flush_id, any_other_kind_of_mapping_is_refused)
 {
 	static const struct {
@@ -443,7 +443,7 @@ TEST_F(flush_id, any_other_kind_of_mapping_is_refused)
 						   DRM_PANTHOR_USER_FLUSH_ID_MMIO_OFFSET + PAGE));
 }
 
-/* Rule A7: mprotect() does not get around it. */
+/* By rule A7: mprotect() does not get around it. */
 TEST_F(flush_id, the_mapping_cannot_be_made_writable_later)
 {
 	volatile const uint32_t *page = map_flush_id(&self->gpu, PAGE, PROT_READ, MAP_SHARED,
@@ -454,7 +454,7 @@ TEST_F(flush_id, the_mapping_cannot_be_made_writable_later)
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* Rule A6: the offset of 32-bit processes fits 32 bits of page number and is no BO's offset. */
+/* By rule A6: the offset of 32-bit processes fits 32 bits of page number and is no BO's offset. */
 TEST_F(flush_id, the_offset_for_32_bit_programs_can_be_chosen)
 {
 	struct drm_panthor_set_user_mmio_offset args = {

@@ -102,7 +102,7 @@ TEST_F(ioctl, a_bad_address_is_efault_for_every_call)
 		EXPECT_EQ(-EFAULT, gpu_ioctl(self->gpu.fd, requests[i], (void *)64));
 }
 
-/* Rule A9: creation calls can grow, whichever of the two sides is the older one. */
+/* By rule A9: creation calls can grow, whichever of the two sides is the older one. */
 TEST_F(ioctl, a_structure_may_be_shorter_or_longer_than_the_kernels)
 {
 	struct {
@@ -124,7 +124,7 @@ TEST_F(ioctl, a_structure_may_be_shorter_or_longer_than_the_kernels)
 	EXPECT_EQ(0, vm_destroy(&self->gpu, shorter.id));
 }
 
-/* Rules A1, A3: no flags, and what does not leave room for the kernel is refused at once. */
+/* By rules A1, A3: no flags, and what does not leave room for the kernel is refused at once. */
 TEST_F(ioctl, vm_create_refuses_flags_and_a_range_without_room_for_the_kernel)
 {
 	struct drm_panthor_vm_create args = { .flags = 1 };
@@ -191,7 +191,7 @@ TEST_F(ioctl, vm_bind_refuses_an_unknown_vm_and_arrays_that_cannot_be_read)
 	EXPECT_EQ(-EFAULT, CALL(VM_BIND, args));
 }
 
-/* Rule A9: elements of an array, too, may be longer than known, as long as the rest is zero. */
+/* By rule A9: elements of an array, too, may be longer than known, as long as the rest is zero. */
 TEST_F(ioctl, a_longer_array_element_is_fine_if_its_tail_is_zero_and_e2big_otherwise)
 {
 	struct {

@@ -195,7 +195,7 @@ static void on_bus_error(int sig)
 	siglongjmp(bus_error, 1);
 }
 
-/* Rule B4: the page behind it is there as long as somebody may look at it. */
+/* By rule B4: the page behind it is there as long as somebody may look at it. */
 TEST_F(lifetime, the_flush_id_page_is_a_bus_error_after_an_unbind)
 {
 	struct rig *rig = &self->rig;

@@ -51,7 +51,7 @@ static uint64_t highest_mapping(void)
 	return highest;
 }
 
-/* Rules A2, A3: GPU addresses can equal CPU addresses, and the kernel has its share. */
+/* By rules A2, A3: GPU addresses can equal CPU addresses, and the kernel has its share. */
 TEST_F(vm, the_default_range_covers_the_address_space_of_the_process)
 {
 	struct drm_panthor_vm_create args = { 0 };
@@ -63,7 +63,7 @@ TEST_F(vm, the_default_range_covers_the_address_space_of_the_process)
 	EXPECT_LE(args.user_va_range, self->full - KERNEL_LEAST);
 }
 
-/* Rule A1: a user range of N gives [0, N), and nothing is said about the kernel's part. */
+/* By rule A1: a user range of N gives [0, N), and nothing is said about the kernel's part. */
 TEST_F(vm, the_range_is_at_least_what_was_asked_for)
 {
 	static const uint64_t wanted[] = {
@@ -82,7 +82,7 @@ TEST_F(vm, the_range_is_at_least_what_was_asked_for)
 	}
 }
 
-/* Rule A3: exactly 256 MiB are enough for the kernel, a page less is refused at once. */
+/* By rule A3: exactly 256 MiB are enough for the kernel, a page less is refused at once. */
 TEST_F(vm, the_largest_range_leaves_256_mib_to_the_kernel)
 {
 	uint32_t vm, group;
@@ -92,7 +92,7 @@ TEST_F(vm, the_largest_range_leaves_256_mib_to_the_kernel)
 	EXPECT_EQ(-EINVAL, vm_create(&self->gpu, self->full - KERNEL_LEAST + PAGE, &vm));
 }
 
-/* Rule A4: the user is at the bottom and can't bind where the kernel is, or across, or around. */
+/* By rule A4: the user is at the bottom and can't bind where the kernel is, or across, or around. */
 TEST_F(vm, nothing_can_be_bound_in_or_across_the_kernels_part)
 {
 	struct drm_panthor_vm_create args = { .user_va_range = 4 * GIB };
