@@ -373,6 +373,58 @@ static void test_gpuvm(int fd)
 	OK(!bind(fd, 2, 0, BASE + PAGE, PAGE, 0, 0, 0));
 }
 
+/* Random changes of eight pages, against an array that says what each of them should show. */
+static void test_gpuvm_random(int fd)
+{
+	enum { PAGES = 8, CHANGES = 3000, NONE = -1 };
+	uint32_t buffers[2] = { create(fd, 64 * PAGE, 0, 0), create(fd, 64 * PAGE, 0, 1) };
+	int expected[PAGES], found[PAGES], bad = 0;
+	uint32_t random = 1;
+
+	memset(expected, NONE, sizeof(expected));
+	bind(fd, 2, 0, BASE, BASE, 0, 0, 0);
+	for (int change = 0; change < CHANGES && !bad; change++) {
+		struct dump d = { .what = 1 };
+		int first, count, from;
+
+		random = random * 1103515245 + 12345;
+		first = (random >> 16) % PAGES;
+		count = 1 + (random >> 20) % (PAGES - first);
+		from = (random >> 24) % 32;
+		if (random & 0x8000) {
+			/* The offsets of the two buffers do not overlap, so they tell which it is. */
+			int which = (random >> 14) & 1;
+
+			from = which * 32 + from % (33 - count);
+			bad |= bind(fd, 1, buffers[which], BASE + first * PAGE, count * PAGE,
+				    from * PAGE, 0, 0);
+			for (int i = 0; i < count; i++)
+				expected[first + i] = from + i;
+		} else {
+			bad |= bind(fd, 2, 0, BASE + first * PAGE, count * PAGE, 0, 0, 0);
+			for (int i = 0; i < count; i++)
+				expected[first + i] = NONE;
+		}
+
+		memset(found, NONE, sizeof(found));
+		bad |= call(fd, DUMP, &d);
+		for (uint32_t i = 0; i + 2 < d.count; i += 3) {
+			for (uint64_t page = 0; page < d.words[i + 1] / PAGE; page++) {
+				uint64_t at = (d.words[i] - BASE) / PAGE + page;
+
+				bad |= at >= PAGES || found[at] != NONE;
+				if (!bad)
+					found[at] = d.words[i + 2] / PAGE + page;
+			}
+		}
+		bad |= memcmp(found, expected, sizeof(found));
+	}
+	ok(!bad, "random changes leave what they should");
+	bind(fd, 2, 0, BASE, BASE, 0, 0, 0);
+	gem_close(fd, buffers[0]);
+	gem_close(fd, buffers[1]);
+}
+
 static void test_sync(int fd)
 {
 	struct drm_syncobj_create binary = { 0 }, timeline = { 0 };
@@ -552,6 +604,7 @@ int main(void)
 	test_gem(fd);
 	test_pages(fd);
 	test_gpuvm(fd);
+	test_gpuvm_random(fd);
 	close(fd);
 	test_sync(second);
 	test_range(second);
