@@ -3,12 +3,15 @@
 //! Properties of the model, each as a test whose name is the property. Everything goes through the
 //! registers, as a driver would do it, but for memory accesses, which only the processor makes.
 
+mod cs_streams;
 mod documentation;
 mod flush_and_reset;
 mod interrupts;
 mod machine;
+mod mcu_boot;
 mod mmu_commands;
 mod mmu_faults;
 mod mmu_tlb;
 mod power_and_clocks;
 mod registers;
+mod rig;

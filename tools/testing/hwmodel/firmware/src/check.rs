@@ -5,6 +5,8 @@
 //! This is the reference that the families of malformed files are made with: it says for each of
 //! them what is wrong, independently of any driver.
 
+use std::collections::BTreeMap;
+
 use crate::build::flag;
 use crate::build::kind;
 use crate::build::HEADER_SIZE;
@@ -70,6 +72,63 @@ pub fn check(file: &[u8]) -> Result<(), &'static str> {
         offset += entry_size;
     }
     require(sections.iter().any(|s| s.0 == SHARED), "shared section")
+}
+
+/// What a loader makes of one page.
+struct Page {
+    /// May be written or executed.
+    rights: u32,
+    content: Vec<u8>,
+    /// So much of it means something: what follows initial data is arbitrary, unless the section
+    /// asks for zeros.
+    used: usize,
+}
+
+/// Loads a well-formed image into fresh memory.
+fn load(file: &[u8]) -> BTreeMap<u32, Page> {
+    let at = |value: u32| usize::try_from(value).expect("64-bit host");
+    let field = |at: usize| word(file, at, "").expect("well formed");
+    let mut pages = BTreeMap::new();
+    let mut offset = HEADER_SIZE;
+    while offset < at(field(16)) {
+        let head = field(offset);
+        if head.to_le_bytes()[0] == kind::SECTION {
+            let [flags, va, end, data, data_end] = [4, 8, 12, 16, 20].map(|o| field(offset + o));
+            if flags & flag::PROTECTED == 0 {
+                let mut bytes = file[at(data)..at(data_end)].to_vec();
+                let used = if flags & flag::ZERO != 0 {
+                    at(end - va)
+                } else {
+                    bytes.len()
+                };
+                bytes.resize(at(end - va), 0);
+                for (index, content) in bytes.chunks(at(PAGE)).enumerate() {
+                    let start = index * at(PAGE);
+                    let page = Page {
+                        rights: flags & (flag::WR | flag::EX),
+                        content: content.to_vec(),
+                        used: used.saturating_sub(start).min(content.len()),
+                    };
+                    let offset = u32::try_from(start).expect("32-bit addresses");
+                    pages.insert(va + offset, page);
+                }
+            }
+        }
+        offset += at(head >> 8 & 0xff);
+    }
+    pages
+}
+
+/// Whether a well-formed image leaves the same in memory as `base` does: all that the processor
+/// can see of it.
+pub fn loads_like(file: &[u8], base: &[u8]) -> bool {
+    let pages = load(file);
+    load(base).iter().all(|(va, wanted)| {
+        pages.get(va).is_some_and(|page| {
+            page.rights == wanted.rights
+                && page.content[..wanted.used] == wanted.content[..wanted.used]
+        })
+    })
 }
 
 /// Checks a section, and returns its range if it is to be loaded.

@@ -119,12 +119,16 @@ fn put(bytes: &mut [u8], at: u32, value: u32) {
     bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
 }
 
-/// Initial stack pointer, reset handler, and a handler for each other exception.
+/// Initial stack pointer, reset handler, a handler for each other exception, and in reserved vectors
+/// the mark that there is a self-check table.
 fn vectors(sizes: &Sizes) -> Vec<u8> {
     let mut bytes = vec![0; usize::try_from(sizes.vectors.1).expect("small")];
     put(&mut bytes, 0, DATA + sizes.data.0);
     for at in (4..sizes.vectors.1).step_by(4) {
         put(&mut bytes, at, RESET + 1);
+    }
+    for (at, word) in (selfcheck::VECTOR_MARK..).step_by(4).zip(selfcheck::MAGIC) {
+        put(&mut bytes, at, word);
     }
     bytes
 }
@@ -345,8 +349,16 @@ pub fn fill_table(image: &mut Image, code: usize, version: u32) {
         .collect();
     let count = u32::try_from(listed.len()).expect("few sections");
     assert!(count <= selfcheck::MAX_ENTRIES);
-    let start = usize::try_from(RESET - CODE).expect("small");
-    let size = usize::try_from(selfcheck::OFFSET + selfcheck::table_size(count)).expect("small");
+    let start = usize::try_from(RESET - CODE + selfcheck::OFFSET).expect("small");
+    let size = usize::try_from(selfcheck::table_size(count)).expect("small");
+    if let Entry::Section {
+        data: Data::Own(bytes),
+        ..
+    } = &mut image.entries[code]
+    {
+        // Endless loops, should anything ever execute this.
+        bytes[start - 8..start].copy_from_slice(&[0xfe, 0xe7, 0xfe, 0xe7, 0xfe, 0xe7, 0xfe, 0xe7]);
+    }
 
     let mut words = vec![selfcheck::MAGIC[0], selfcheck::MAGIC[1]];
     words.extend([selfcheck::FORMAT, version, count, 0]);
@@ -376,14 +388,11 @@ pub fn fill_table(image: &mut Image, code: usize, version: u32) {
     crc.add(&table);
     table.extend(crc.value().to_le_bytes());
 
-    let Entry::Section {
+    if let Entry::Section {
         data: Data::Own(bytes),
         ..
     } = &mut image.entries[code]
-    else {
-        return;
-    };
-    // Endless loops, should anything ever execute this.
-    bytes[start..start + 8].copy_from_slice(&[0xfe, 0xe7, 0xfe, 0xe7, 0xfe, 0xe7, 0xfe, 0xe7]);
-    bytes[start + 8..start + size].copy_from_slice(&table);
+    {
+        bytes[start..start + size].copy_from_slice(&table);
+    }
 }

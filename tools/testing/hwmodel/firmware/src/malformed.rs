@@ -10,6 +10,7 @@ use crate::build::flag;
 use crate::build::Built;
 use crate::build::OPTIONAL;
 use crate::check::check;
+use crate::check::loads_like;
 use crate::content::image;
 use crate::content::Layout;
 use crate::content::Options;
@@ -78,21 +79,21 @@ struct Family {
 }
 
 impl Family {
-    /// Adds an image that differs from the base in one word. `boots`: what the processor makes of
-    /// it if the loader takes it.
-    fn word(&mut self, name: String, at: usize, value: u32, boots: Verdict) {
+    /// Adds an image that differs from the base in one word.
+    fn word(&mut self, name: String, at: usize, value: u32) {
         let mut bytes = self.base.bytes.clone();
         if word_at(&bytes, at) == value {
             return;
         }
         bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
-        self.add(name, bytes, boots);
+        self.add(name, bytes);
     }
 
-    fn add(&mut self, name: String, bytes: Vec<u8>, boots: Verdict) {
+    fn add(&mut self, name: String, bytes: Vec<u8>) {
         let verdict = match check(&bytes) {
             Err(field) => Verdict::Refused(field),
-            Ok(()) => boots,
+            Ok(()) if loads_like(&bytes, &self.base.bytes) => Verdict::Loads,
+            Ok(()) => Verdict::BootFails,
         };
         self.cases.push(Case {
             name,
@@ -124,7 +125,7 @@ fn truncations(family: &mut Family) {
         .chain([full - 1])
     {
         let bytes = family.base.bytes[..len].to_vec();
-        family.add(format!("truncated-{len}"), bytes, Verdict::BootFails);
+        family.add(format!("truncated-{len}"), bytes);
     }
 }
 
@@ -139,21 +140,19 @@ fn header(family: &mut Family) {
     ];
     for (name, at) in fields {
         let old = word_at(&family.base.bytes, at);
-        let boots = Verdict::Loads;
-        family.word(format!("header-{name}-inverted"), at, !old, boots);
-        family.word(format!("header-{name}-zero"), at, 0, boots);
-        family.word(format!("header-{name}-ones"), at, u32::MAX, boots);
+        family.word(format!("header-{name}-inverted"), at, !old);
+        family.word(format!("header-{name}-zero"), at, 0);
+        family.word(format!("header-{name}-ones"), at, u32::MAX);
         for byte in 0..4 {
             family.word(
                 format!("header-{name}-bit-{}", byte * 8),
                 at,
                 old ^ 1 << (byte * 8),
-                boots,
             );
         }
     }
     for cut in [size - 4, size - 8, size + 4, 24, 20, 16, 4] {
-        family.word(format!("header-size-{cut}"), 16, cut, Verdict::BootFails);
+        family.word(format!("header-size-{cut}"), 16, cut);
     }
 }
 
@@ -172,12 +171,6 @@ fn entries(family: &mut Family) {
         let is_section = head & 0xff == 0;
         let name = |what: &str| format!("entry-{index}-{what}");
         let with_size = |size: u32| head & !0xff00 | size << 8;
-        // Without one of its sections no image boots; build information is not missed.
-        let missing = if is_section {
-            Verdict::BootFails
-        } else {
-            Verdict::Loads
-        };
         for bad in [0, 1, 2, 3, 4, 8, 12, 16, 20, size - 1, size + 1, 0xfc, 0xff] {
             // A size that makes the rest of the table look like other entries proves nothing.
             let bytes = {
@@ -186,31 +179,24 @@ fn entries(family: &mut Family) {
                 bytes
             };
             if check(&bytes).is_err() {
-                family.add(name(&format!("size-{bad}")), bytes, missing);
+                family.add(name(&format!("size-{bad}")), bytes);
             }
         }
-        family.word(
-            name("type-unknown"),
-            at,
-            head & !0xff & !OPTIONAL | 0x7f,
-            missing,
-        );
+        family.word(name("type-unknown"), at, head & !0xff & !OPTIONAL | 0x7f);
         family.word(
             name("type-unknown-optional"),
             at,
             head & !0xff | 0x7f | OPTIONAL,
-            missing,
         );
-        family.word(name("header-inverted"), at, !head, missing);
+        family.word(name("header-inverted"), at, !head);
         if is_section {
             section(family, index, at);
         } else {
             // Nothing depends on build information: a loader may ignore what it cannot read.
             for (field, offset) in [("start", 4), ("size", 8)] {
                 let old = word_at(&family.base.bytes, at + offset);
-                let loads = Verdict::Loads;
-                family.word(name(&format!("{field}-inverted")), at + offset, !old, loads);
-                family.word(name(&format!("{field}-zero")), at + offset, 0, loads);
+                family.word(name(&format!("{field}-inverted")), at + offset, !old);
+                family.word(name(&format!("{field}-zero")), at + offset, 0);
             }
         }
     }
@@ -219,41 +205,34 @@ fn entries(family: &mut Family) {
 fn section(family: &mut Family, index: usize, at: usize) {
     let bytes = &family.base.bytes;
     let [flags, va, va_end, data, data_end] = SECTION_FIELDS.map(|(_, o)| word_at(bytes, at + o));
-    let fails = Verdict::BootFails;
     for (field, offset) in SECTION_FIELDS {
         let old = word_at(&family.base.bytes, at + offset);
         let name = |what: &str| format!("section-{index}-{field}-{what}");
-        family.word(name("inverted"), at + offset, !old, fails);
-        family.word(name("ones"), at + offset, u32::MAX, fails);
-        family.word(name("bit-0"), at + offset, old ^ 1, fails);
+        family.word(name("inverted"), at + offset, !old);
+        family.word(name("ones"), at + offset, u32::MAX);
+        family.word(name("bit-0"), at + offset, old ^ 1);
     }
     let name = |what: &str| format!("section-{index}-{what}");
     for bit in (6..30).step_by(5) {
-        family.word(
-            name(&format!("flags-bit-{bit}")),
-            at + 4,
-            flags | 1 << bit,
-            fails,
-        );
+        family.word(name(&format!("flags-bit-{bit}")), at + 4, flags | 1 << bit);
     }
     for (what, bit) in [("wr", flag::WR), ("ex", flag::EX)] {
-        family.word(name(&format!("flags-{what}")), at + 4, flags ^ bit, fails);
+        family.word(name(&format!("flags-{what}")), at + 4, flags ^ bit);
     }
-    family.word(name("va-reversed"), at + 8, va_end + 0x1000, fails);
-    family.word(name("va-empty"), at + 12, va, fails);
-    family.word(name("va-elsewhere"), at + 8, 0x0700_0000, fails);
-    family.word(name("va-half-page"), at + 12, va_end + 0x800, fails);
+    family.word(name("va-reversed"), at + 8, va_end + 0x1000);
+    family.word(name("va-empty"), at + 12, va);
+    family.word(name("va-elsewhere"), at + 8, 0x0700_0000);
+    family.word(name("va-half-page"), at + 12, va_end + 0x800);
     family.word(
         name("va-too-small"),
         at + 8,
         va_end - (va_end - va).min(0x1000),
-        fails,
     );
-    family.word(name("data-reversed"), at + 16, data_end + 4, fails);
-    family.word(name("data-past-file"), at + 20, 0x00ff_fffc, fails);
-    family.word(name("data-late"), at + 16, data + 4, fails);
+    family.word(name("data-reversed"), at + 16, data_end + 4);
+    family.word(name("data-past-file"), at + 20, 0x00ff_fffc);
+    family.word(name("data-late"), at + 16, data + 4);
     let longer = data + (va_end - va) + 4;
-    family.word(name("data-longer-than-section"), at + 20, longer, fails);
+    family.word(name("data-longer-than-section"), at + 20, longer);
     // A section on top of another one.
     let other = family.base.entries[(index + 1) % 2];
     let mut bytes = family.base.bytes.clone();
@@ -261,7 +240,7 @@ fn section(family: &mut Family, index: usize, at: usize) {
     bytes[at + 8..at + 12].copy_from_slice(&start.to_le_bytes());
     bytes[at + 12..at + 16].copy_from_slice(&(start + (va_end - va)).to_le_bytes());
     if bytes != family.base.bytes {
-        family.add(name("overlaps"), bytes, fails);
+        family.add(name("overlaps"), bytes);
     }
 }
 
@@ -279,7 +258,7 @@ fn contents(family: &mut Family) {
         ] {
             let mut bytes = family.base.bytes.clone();
             bytes[at] ^= 0x10;
-            family.add(format!("content-{index}-{what}"), bytes, Verdict::BootFails);
+            family.add(format!("content-{index}-{what}"), bytes);
         }
     }
 }

@@ -292,7 +292,7 @@ impl Stream {
         }
         match self.block {
             Block::None => self.has_instructions(),
-            Block::Sync { .. } => self.recheck,
+            Block::Sync { .. } | Block::Progress => self.recheck,
             Block::HeapAnswer => self.heap_answer.is_some(),
             _ => false,
         }

@@ -194,18 +194,25 @@ impl Boot {
             return Err(bad(4, reset, "reset vector is not in executable memory"));
         }
         self.table = entry.wrapping_add(u64::from(image::OFFSET));
-        let mut magic = [0; 8];
         // Firmware without a table may be shorter than one.
-        let found = bus.probe(MCU, self.table, Access::Read)
-            && iface::read(bus, self.table, &mut magic).is_ok()
-            && u64::from_le_bytes(magic)
-                == u64::from(image::MAGIC[0]) | u64::from(image::MAGIC[1]) << 32;
+        let found = Self::has_magic(bus, self.table);
+        if !found && Self::has_magic(bus, u64::from(image::VECTOR_MARK)) {
+            return Err(bad(self.table, 0, "self-check table: not there"));
+        }
         self.stage = if found {
             Stage::Table
         } else {
             Stage::Interface
         };
         Ok(Progress::More)
+    }
+
+    fn has_magic(bus: &mut Bus<'_>, va: u64) -> bool {
+        let mut magic = [0; 8];
+        bus.probe(MCU, va, Access::Read)
+            && iface::read(bus, va, &mut magic).is_ok()
+            && u64::from_le_bytes(magic)
+                == u64::from(image::MAGIC[0]) | u64::from(image::MAGIC[1]) << 32
     }
 
     fn check_table(&mut self, bus: &mut Bus<'_>) -> Result<Progress, Failure> {
@@ -362,7 +369,7 @@ impl Boot {
             for (at, byte) in (offset..).zip(piece) {
                 let byte_va = section.va + u64::from(at);
                 if at < section.data_size {
-                    let in_table = byte_va < table_end && byte_va >= self.table - 8;
+                    let in_table = byte_va < table_end && byte_va >= self.table;
                     if !in_table {
                         crc.add(&[byte]);
                     }

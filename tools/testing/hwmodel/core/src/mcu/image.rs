@@ -17,11 +17,14 @@
 //! | 5 per entry | address, size, section flags, size of the initial data, CRC-32 of that data |
 //! | 1     | CRC-32 of all words before |
 //!
-//! The section that contains the table is checked from the end of the table on: the words before
-//! that are covered by the table's own checksum and by being found at all.
+//! The checksum of the section that contains the table leaves the table out, which has its own.
 
 /// Marks the table.
 pub const MAGIC: [u32; 2] = [0x4c65_5366, 0x6b43_4843];
+
+/// Offset of two vectors that the processor reserves: there, [`MAGIC`] says that the image has a
+/// table. Firmware of other origin has zeros.
+pub const VECTOR_MARK: u32 = 0x1c;
 
 /// Format version.
 pub const FORMAT: u32 = 1;
