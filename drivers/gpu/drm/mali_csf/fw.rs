@@ -451,11 +451,6 @@ impl Firmware {
         &self.iface.csif
     }
 
-    /// The VM of the MCU.
-    pub(crate) fn mcu_vm(&self) -> &Arc<Vm> {
-        &self.vm
-    }
-
     /// A group slot.
     pub(crate) fn csg(&self, slot: CsgSlot) -> Csg<'_> {
         // A `CsgSlot` is smaller than the number of slots in `csif()`, which is that of `groups`.

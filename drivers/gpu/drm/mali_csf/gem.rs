@@ -201,11 +201,6 @@ impl KernelBo {
         GpuVa::new(self.node.start())
     }
 
-    /// Bytes.
-    pub(crate) fn size(&self) -> usize {
-        self.bo.size()
-    }
-
     /// Its CPU mapping.
     ///
     /// # Errors

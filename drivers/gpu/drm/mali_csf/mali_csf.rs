@@ -14,6 +14,14 @@
 //! | groups, queues, submissions | `group`, `queue`, `ring`, `sync` |
 //! | who runs when | `sched` |
 
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
 mod bind;
 mod driver;
 mod file;
@@ -32,7 +40,6 @@ mod ring;
 mod sched;
 mod sync;
 mod vm;
-
 
 kernel::module_platform_driver! {
     type: driver::Driver,

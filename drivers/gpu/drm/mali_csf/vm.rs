@@ -70,7 +70,6 @@ use crate::{
         Driver, //
         DrmDevice,
     },
-    gem::Bo,
     mmu::{
         region,
         Active,
@@ -101,11 +100,6 @@ impl GpuVa {
     /// The plain number.
     pub(crate) const fn get(self) -> u64 {
         self.0
-    }
-
-    /// The address `bytes` further on, unless that wraps.
-    pub(crate) fn offset(self, bytes: u64) -> Option<Self> {
-        self.0.checked_add(bytes).map(Self)
     }
 }
 
@@ -281,12 +275,24 @@ struct Layout {
     auto: Range<u64>,
 }
 
-/// A VM.
-#[pin_data(PinnedDrop)]
-pub(crate) struct Vm {
-    ddev: ARef<DrmDevice>,
+/// The address space of a VM; gives its slot back on drop.
+struct Residence {
     mmu: Arc<Mmu>,
     space: Arc<Space>,
+}
+
+impl Drop for Residence {
+    fn drop(&mut self) {
+        self.mmu.release(&self.space);
+    }
+}
+
+/// A VM.
+#[pin_data]
+pub(crate) struct Vm {
+    /// Before `tree`, so that the GPU doesn't walk the table when that is freed.
+    residence: Residence,
+    ddev: ARef<DrmDevice>,
     gpuvm: ARef<GpuVm<Table>>,
     layout: Layout,
     kernel: Arc<RangeAllocator>,
@@ -359,9 +365,11 @@ impl Vm {
 
         Arc::pin_init(
             pin_init!(Self {
+                residence: Residence {
+                    mmu: mmu.clone(),
+                    space,
+                },
                 ddev: ddev.into(),
-                mmu: mmu.clone(),
-                space,
                 gpuvm: tree.vm().into(),
                 layout,
                 kernel,
@@ -386,7 +394,7 @@ impl Vm {
 
     /// Whether the GPU snoops the CPU's caches.
     pub(crate) fn coherent(&self) -> bool {
-        self.mmu.coherent()
+        self.residence.mmu.coherent()
     }
 
     /// First address that user space can't map.
@@ -410,12 +418,12 @@ impl Vm {
 
     /// Whether the GPU has faulted on it since it was activated last.
     pub(crate) fn has_fault(&self) -> bool {
-        self.space.has_fault()
+        self.residence.space.has_fault()
     }
 
     /// Says in the log how the page table looks where the GPU has faulted.
     pub(crate) fn report_fault(&self) {
-        let Some(address) = self.space.fault_address() else {
+        let Some(address) = self.residence.space.fault_address() else {
             return;
         };
         let walk = self
@@ -426,10 +434,13 @@ impl Vm {
             .walk(soc::pgtable::Va::new(address));
         match walk {
             Ok([l0, l1, l2, l3]) => dev_err!(
-                self.mmu.dev(),
+                self.residence.mmu.dev(),
                 "page table entries for {address:#x}: {l0:#x} {l1:#x} {l2:#x} {l3:#x}\n"
             ),
-            Err(_) => dev_err!(self.mmu.dev(), "{address:#x} is beyond the page table\n"),
+            Err(_) => dev_err!(
+                self.residence.mmu.dev(),
+                "{address:#x} is beyond the page table\n"
+            ),
         }
     }
 
@@ -463,7 +474,7 @@ impl Vm {
         }
         // A slot that is enabled while the table changes would not know about the lock.
         let _tree = self.tree.lock();
-        self.mmu.activate(&self.space)
+        self.residence.mmu.activate(&self.residence.space)
     }
 
     /// Executes prepared operations in order, with one lock and one flush for all of them. The
@@ -483,8 +494,9 @@ impl Vm {
         };
 
         let mut tree = self.tree.lock();
-        self.mmu
-            .lock_region(&self.space, changed.start, changed.end)
+        self.residence
+            .mmu
+            .lock_region(&self.residence.space, changed.start, changed.end)
             .map_err(|err| (0, err))?;
         let mut done = Ok(());
         for (index, op) in ops.iter_mut().enumerate() {
@@ -500,11 +512,14 @@ impl Vm {
             }
         }
         let broken = tree.state().broken;
-        self.mmu.unlock_region(&self.space);
+        self.residence.mmu.unlock_region(&self.residence.space);
 
         if broken && !self.unusable.xchg(true, kernel::sync::atomic::Full) {
-            dev_err!(self.mmu.dev(), "page table update failed, VM is unusable\n");
-            self.mmu.stop(&self.space);
+            dev_err!(
+                self.residence.mmu.dev(),
+                "page table update failed, VM is unusable\n"
+            );
+            self.residence.mmu.stop(&self.residence.space);
         }
         done
     }
@@ -518,25 +533,5 @@ impl Vm {
             let _ = self.bind(core::slice::from_mut(&mut *op));
             self.gpuvm.deferred_cleanup();
         }
-    }
-
-    /// The buffer that is mapped at `va`, and the byte in it.
-    ///
-    /// # Errors
-    ///
-    /// `ENOENT` if there is none.
-    pub(crate) fn bo_at(&self, va: GpuVa) -> Result<(ARef<Bo>, u64)> {
-        let tree = self.tree.lock();
-        let found = tree.find_first(va.get(), 1).ok_or(ENOENT)?;
-        let offset = found.gem_offset() + (va.get() - found.addr());
-        Ok((found.object().into(), offset))
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for Vm {
-    fn drop(self: Pin<&mut Self>) {
-        // The GPU must not walk the table when it is freed.
-        self.mmu.release(&self.space);
     }
 }

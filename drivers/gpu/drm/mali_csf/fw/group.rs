@@ -102,19 +102,12 @@ impl CsgState {
 pub(crate) struct CsgReq(u32);
 
 impl CsgReq {
-    /// None.
-    pub(crate) const NONE: Self = Self(0);
     /// The state field.
     pub(crate) const STATE: Self = Self(req::STATE);
     /// The endpoint request has changed.
     pub(crate) const ENDPOINT_CONFIG: Self = Self(req::ENDPOINT_CONFIG);
     /// The status words are to be brought up to date.
     pub(crate) const STATUS_UPDATE: Self = Self(req::STATUS_UPDATE);
-
-    /// Whether all of `other` is in it.
-    pub(crate) fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
 }
 
 impl BitOr for CsgReq {
@@ -187,11 +180,6 @@ impl<'a> Csg<'a> {
     /// Which slot it is.
     pub(crate) fn slot(&self) -> CsgSlot {
         self.slot
-    }
-
-    /// Its streams.
-    pub(crate) fn cs_count(&self) -> u32 {
-        self.fw.csif().cs_slots
     }
 
     /// Stream `n`.
@@ -284,12 +272,6 @@ impl<'a> Csg<'a> {
             pending |= req::STATE;
         }
         Err(CsgReq(bits.0 & !pending))
-    }
-
-    /// Whether the group had nothing to do when the status was updated last.
-    pub(crate) fn is_idle(&self) -> bool {
-        let output = self.group.pair.output;
-        self.fw.shared().read(output, output::STATUS_STATE) & csg::STATUS_IDLE != 0
     }
 
     /// Tells the streams in `streams` that there is something new for them.

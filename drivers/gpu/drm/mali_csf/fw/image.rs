@@ -144,7 +144,6 @@ pub(crate) struct Image<'a> {
     file: &'a [u8],
     /// Header and entry table, as long as the header says.
     table: &'a [u8],
-    version_hash: u32,
 }
 
 /// Reads the little-endian word `field` at `at` of `bytes`.
@@ -198,7 +197,7 @@ impl<'a> Image<'a> {
             return Err(bad("header.padding1", padding));
         }
 
-        let version_hash = word(file, 8, "header.version_hash")?;
+        // Any value of the version hash, at byte 8, is as good as another.
         let padding = word(file, 12, "header.padding2")?;
         if padding != 0 {
             return Err(bad("header.padding2", padding));
@@ -213,11 +212,7 @@ impl<'a> Image<'a> {
             at: file.len(),
         })?;
 
-        let image = Self {
-            file,
-            table,
-            version_hash,
-        };
+        let image = Self { file, table };
         image.check()?;
         Ok(image)
     }
@@ -384,10 +379,5 @@ impl<'a> Image<'a> {
             }
             _ => None,
         })
-    }
-
-    /// Version word of the header.
-    pub(crate) fn version_hash(&self) -> u32 {
-        self.version_hash
     }
 }

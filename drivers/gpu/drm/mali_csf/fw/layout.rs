@@ -106,7 +106,6 @@ pub(super) mod csg {
     /// Output block.
     pub(in crate::fw) mod output {
         pub(in crate::fw) const CS_IRQ_REQ: usize = 0xc;
-        pub(in crate::fw) const STATUS_STATE: usize = 0x18;
         pub(in crate::fw) const SIZE: usize = 0x20;
     }
 
@@ -121,8 +120,6 @@ pub(super) mod csg {
         pub(in crate::fw) const EVENTS: u32 = SYNC_UPDATE | IDLE | PROGRESS_TIMER;
     }
 
-    /// Bit of STATUS_STATE: nothing to do on any stream.
-    pub(in crate::fw) const STATUS_IDLE: u32 = 1 << 0;
     /// First bit of the priority in the endpoint request, which has four.
     pub(in crate::fw) const EP_PRIORITY_SHIFT: u32 = 28;
 }
@@ -146,8 +143,6 @@ pub(super) mod cs {
         pub(in crate::fw) const ACK_IRQ_MASK: usize = 0xc;
         pub(in crate::fw) const RING_BASE: usize = 0x10;
         pub(in crate::fw) const RING_SIZE: usize = 0x18;
-        pub(in crate::fw) const HEAP_START: usize = 0x20;
-        pub(in crate::fw) const HEAP_END: usize = 0x28;
         pub(in crate::fw) const RING_INPUT: usize = 0x30;
         pub(in crate::fw) const RING_OUTPUT: usize = 0x38;
         pub(in crate::fw) const SIZE: usize = 0x58;
@@ -155,7 +150,6 @@ pub(super) mod cs {
 
     /// Output block.
     pub(in crate::fw) mod output {
-        pub(in crate::fw) const STATUS_CMD_PTR: usize = 0x40;
         pub(in crate::fw) const STATUS_WAIT: usize = 0x48;
         pub(in crate::fw) const STATUS_WAIT_SYNC_PTR: usize = 0x50;
         pub(in crate::fw) const STATUS_WAIT_SYNC_VALUE: usize = 0x58;
@@ -166,10 +160,6 @@ pub(super) mod cs {
         pub(in crate::fw) const FATAL: usize = 0x84;
         pub(in crate::fw) const FAULT_INFO: usize = 0x88;
         pub(in crate::fw) const FATAL_INFO: usize = 0x90;
-        pub(in crate::fw) const HEAP_VT_START: usize = 0xc0;
-        pub(in crate::fw) const HEAP_VT_END: usize = 0xc4;
-        pub(in crate::fw) const HEAP_FRAG_END: usize = 0xcc;
-        pub(in crate::fw) const HEAP_ADDRESS: usize = 0xd0;
         pub(in crate::fw) const SIZE: usize = 0xd8;
     }
 

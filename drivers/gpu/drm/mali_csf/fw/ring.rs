@@ -54,11 +54,6 @@ impl QueueIface {
         let _ = self.bo.map().and_then(|map| map.write64(at, value));
     }
 
-    /// Bytes of memory that it takes.
-    pub(crate) fn size(&self) -> usize {
-        self.bo.size()
-    }
-
     /// Address of the host's page for the MCU.
     pub(crate) fn input_va(&self) -> GpuVa {
         self.bo.va()

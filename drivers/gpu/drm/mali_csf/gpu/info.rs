@@ -29,7 +29,6 @@ const ARCH_GPU_FEATURES: u32 = 11;
 
 /// What the registers say about a GPU. Names and units are those of `struct drm_panthor_gpu_info`.
 #[derive(Clone, Copy)]
-#[expect(missing_docs)]
 pub(crate) struct Info {
     pub(crate) gpu_id: u32,
     pub(crate) gpu_rev: u32,
@@ -143,12 +142,6 @@ impl Info {
     /// Bits of a physical address.
     pub(crate) fn pa_bits(&self) -> u32 {
         MMU_FEATURES::from_raw(self.mmu_features).pa_bits().get()
-    }
-
-    /// Line size of the L2 cache in bytes; 0 if the register makes no sense.
-    pub(crate) fn l2_line_size(&self) -> u32 {
-        let log2 = L2_FEATURES::from_raw(self.l2_features).line_log2().get();
-        1u32.checked_shl(log2).unwrap_or(0)
     }
 
     /// Name under which the GPU is sold.

@@ -163,13 +163,6 @@ impl<T> Slots<T> {
             Slot::Free => None,
         }
     }
-
-    /// Slots that have an owner.
-    pub(crate) fn owned(&self) -> impl Iterator<Item = AsSlot> + '_ {
-        (0..MAX_SLOTS)
-            .filter_map(AsSlot::new)
-            .filter(|slot| self.owner(*slot).is_some())
-    }
 }
 
 #[kunit_tests(mali_csf_mmu_slots)]

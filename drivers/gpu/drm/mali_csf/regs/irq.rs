@@ -45,15 +45,13 @@ pub(crate) enum Block {
     Gpu,
     /// Firmware events: bit 31 for the global interface, bit n for the group in slot n.
     Job,
-    /// Faults of address space n in bit n.
+    /// Faults of address space n in bit n. The upper half reports completed commands, which are
+    /// polled for.
     Mmu,
 }
 
 /// JOB_INT: the global interface has something to say.
 pub(crate) const JOB_GLOBAL: u32 = 1 << 31;
-
-/// MMU_INT: bits that mean faults. The upper half reports completed commands, which are polled for.
-pub(crate) const MMU_FAULTS: u32 = 0xffff;
 
 impl Block {
     /// Pending events, masked or not.

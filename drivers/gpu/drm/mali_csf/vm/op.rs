@@ -132,7 +132,7 @@ impl Op {
         flags: MapFlags,
     ) -> Result<Self> {
         let pinned = bo.pin()?;
-        let tables = Tables::for_range(va_range(range.clone())?, vm.mmu.va_bits())?;
+        let tables = Tables::for_range(va_range(range.clone())?, vm.residence.mmu.va_bits())?;
         Ok(Self {
             kind: Kind::Map {
                 vm_bo: vm.gpuvm().obtain(bo, pinned)?,
