@@ -71,6 +71,8 @@ pub(crate) struct Group {
     pub(crate) shaders: u64,
     /// Tilers that the group may use.
     pub(crate) tilers: u64,
+    /// How widely the last burst wants a synchronization update to be announced.
+    pub(crate) notify: Option<Scope>,
     /// A SYNC_UPDATE event is to be raised.
     pub(crate) sync_updated: bool,
     /// The streams.
@@ -100,6 +102,7 @@ impl Group {
             as_nr: 0,
             shaders: 0,
             tilers: 0,
+            notify: None,
             sync_updated: false,
             streams: [const { Stream::new() }; MAX_STREAMS],
             state: csg_in::TERMINATE,
@@ -134,6 +137,7 @@ impl Group {
         self.active = false;
         self.rung = 0;
         self.idle = false;
+        self.notify = None;
         self.sync_updated = false;
         self.as_nr = 0;
         for stream in &mut self.streams {
@@ -217,12 +221,19 @@ impl Group {
         };
         let req = iface::read32(bus, input + cs_in::REQ)?;
         let ack = iface::read32(bus, output + cs_out::ACK)?;
-        let Some(started) = self.streams.get(index).map(|s| s.started) else {
+        let Some(stream) = self.streams.get(index) else {
             return Ok(());
         };
+        let (started, dead) = (stream.started, stream.block == Block::Dead);
         match req & cs_in::STATE_MASK {
-            cs_in::START if !started && ack & cs_in::STATE_MASK != cs_in::START => {
+            cs_in::START if !started && !dead && ack & cs_in::STATE_MASK != cs_in::START => {
                 return self.start_stream(bus, ctl, index, false);
+            }
+            // It never came up.
+            cs_in::STOP if dead && !started => {
+                if let Some(stream) = self.streams.get_mut(index) {
+                    stream.reset();
+                }
             }
             cs_in::STOP if started => {
                 if let Some(stream) = self.streams.get_mut(index) {
@@ -299,21 +310,22 @@ impl Group {
         Ok(())
     }
 
-    /// Runs one stream. Returns how widely a synchronization update is to be announced.
+    /// Runs one stream. How widely a synchronization update is to be announced is left in
+    /// [`Group::notify`], whatever the result is.
     pub(crate) fn run(
         &mut self,
         bus: &mut Bus<'_>,
         ctl: &mut Ctl<'_>,
         index: usize,
         budget: u32,
-    ) -> Result<Option<Scope>, Hitch> {
+    ) -> Result<(), Hitch> {
         let product = bus.product();
         let limits = Limits {
             registers: product.stream_registers,
             scoreboards: product.scoreboards,
         };
         let Some(stream) = self.streams.get_mut(index) else {
-            return Ok(None);
+            return Ok(());
         };
         let queue = u8::try_from(index).unwrap_or(0);
         let before = self.progress.get(index).copied();
@@ -329,7 +341,7 @@ impl Group {
             notify: None,
         };
         let result = stream.run(&mut cx, budget);
-        let notify = cx.notify;
+        self.notify = cx.notify;
         let extract_moved = stream.extract_dirty;
         let (output, extract) = (stream.ring.output, stream.ring.extract);
         if let Err(trouble) = result {
@@ -347,7 +359,12 @@ impl Group {
             }
             self.extract_event(bus, ctl, index)?;
         }
-        Ok(notify)
+        Ok(())
+    }
+
+    /// Whether EXTRACT in memory is up to date for all streams.
+    pub(crate) fn extracts_are_written(&self) -> bool {
+        self.streams.iter().all(|stream| !stream.extract_dirty)
     }
 
     /// EXTRACT_EVENT: tells the host once that EXTRACT moved.
