@@ -472,14 +472,14 @@ impl Mcu {
                 streams,
                 faults,
             };
-            match group.run(bus, &mut ctl, s, BURST) {
-                Ok(None) => (),
-                Ok(Some(scope)) => {
-                    if scope == Scope::System {
-                        group.sync_updated = true;
-                    }
-                    self.announce(g, scope);
-                }
+            let ran = group.run(bus, &mut ctl, s, BURST);
+            // An update happened even if the burst could not be finished.
+            if let Some(scope) = group.notify.take() {
+                group.sync_updated |= scope == Scope::System;
+                self.announce(g, scope);
+            }
+            match ran {
+                Ok(()) => (),
                 Err(Hitch::Retry) => result = Err(Hitch::Retry),
                 Err(crash) => return Err(crash),
             }
@@ -533,7 +533,7 @@ impl Mcu {
             };
             let result = group.report(bus, &mut ctl);
             tolerate(result)?;
-            if group.sync_updated {
+            if group.sync_updated && group.extracts_are_written() {
                 let bit = csg_in::SYNC_UPDATE;
                 let result = events::raise_group(bus, io.io, id, bit, ctl.faults);
                 if tolerate(result)? {

@@ -91,6 +91,8 @@ impl Family {
 
     fn add(&mut self, name: String, bytes: Vec<u8>) {
         let verdict = match check(&bytes) {
+            // The kernel's own loader takes an empty file for none.
+            Err(_) if bytes.is_empty() => Verdict::Refused("no firmware"),
             Err(field) => Verdict::Refused(field),
             Ok(()) if loads_like(&bytes, &self.base.bytes) => Verdict::Loads,
             Ok(()) => Verdict::BootFails,

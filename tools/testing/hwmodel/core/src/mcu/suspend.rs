@@ -81,7 +81,7 @@ pub(crate) fn save(
 }
 
 /// Reads a buffer back. The streams in it are restored except for their rings' addresses, which
-/// the host programs anew; the buffer is used up. Returns the set of streams.
+/// the host programs anew. Returns the set of streams.
 pub(crate) fn restore(
     bus: &mut Bus<'_>,
     buffer: u64,
@@ -115,6 +115,10 @@ pub(crate) fn restore(
     if u64::from(crc.value()) != expected {
         return Err(Damage::Content);
     }
-    iface::write64(bus, buffer, 0)?;
     Ok(low(mask))
+}
+
+/// Marks a buffer as used up: a group is resumed once.
+pub(crate) fn discard(bus: &mut Bus<'_>, buffer: u64) -> Result<(), Hitch> {
+    iface::write64(bus, buffer, 0)
 }

@@ -177,6 +177,10 @@ impl Group {
         }
         let state = io.output + csg_out::STATUS_STATE;
         iface::write32(bus, state, 0)?;
+        // Only now, when nothing has to be tried again, is the buffer used up.
+        if restored != 0 {
+            suspend::discard(bus, self.suspend_buf)?;
+        }
         self.active = true;
         Ok(())
     }
