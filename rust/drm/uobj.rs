@@ -95,12 +95,17 @@ fn read_one<T: FromBytes + IntoBytes>(ptr: u64, user_size: usize) -> Result<T> {
     Ok(obj)
 }
 
+/// The largest array that is copied, in bytes. What is larger cannot be meant, and the kernel's memory
+/// is not there to find out.
+const MAX_ARRAY: usize = 64 << 20;
+
 /// Copies an array of structures from user space, each `stride` bytes after the one before.
 ///
 /// # Errors
 ///
 /// None if `count` is zero. Otherwise `EINVAL` if `stride` is smaller than `min`, `ENOMEM` if the
-/// array does not fit into memory, and for each structure `E2BIG` and `EFAULT` as in [`read()`].
+/// array does not fit into memory or is larger than 64 MiB, and for each structure `E2BIG` and
+/// `EFAULT` as in [`read()`].
 pub fn read_array<T: FromBytes + IntoBytes>(
     ptr: u64,
     count: u32,
@@ -113,6 +118,10 @@ pub fn read_array<T: FromBytes + IntoBytes>(
 
     let stride = size(stride, min)?;
     let count = usize::try_from(count)?;
+
+    if count > MAX_ARRAY / size_of::<T>().max(1) {
+        return Err(ENOMEM);
+    }
     // User space chooses the size, so it is charged for it, and its failure is no news.
     let mut array = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
     let mut at = ptr;

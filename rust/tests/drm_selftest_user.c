@@ -204,11 +204,7 @@ static void test_ioctl(int fd)
 	OK(call(fd, ECHO, &e) == 5 && e.sum == 0);
 	e.count = ~0U;
 	e.stride = 16;
-	{
-		int ret = call(fd, ECHO, &e);
-
-		OK(ret == -ENOMEM || ret == -EFAULT);
-	}
+	OK(call(fd, ECHO, &e) == -ENOMEM);
 
 	e.count = 0;
 	e.reply = (uintptr_t)reply;
