@@ -45,6 +45,7 @@ struct nothing { uint64_t pad; };
 #define PAGE 4096ULL
 #define BASE 0x10000000ULL
 #define HAMMERS 4
+#define SHARED 8
 
 static int tests, failures;
 
@@ -543,14 +544,24 @@ static void test_unbind(int fd)
 	OK(!munmap(map, PAGE));
 }
 
-/* Uses everything until the device has gone; 0 if that was noticed in the right way. */
-static int hammer(unsigned int seed)
+/*
+ * Uses everything until the device has gone; 0 if that was noticed in the right way. The address
+ * spaces share buffers, which every other one locks in the opposite order.
+ */
+static int hammer(unsigned int seed, const int *shared)
 {
 	struct drm_syncobj_create syncobj = { 0 };
 	int fd = open_node(), ret = 0;
 
 	if (fd < 0 || call(fd, DRM_IOCTL_SYNCOBJ_CREATE, &syncobj))
 		return 1;
+	for (unsigned int i = 0; i < SHARED; i++) {
+		struct drm_prime_handle p = { .fd = shared[seed & 1 ? i : SHARED - 1 - i] };
+
+		if (call(fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &p) ||
+		    bind(fd, 1, p.handle, BASE + (64 + i) * PAGE, PAGE, 0, 0, 0))
+			return 2;
+	}
 	for (unsigned int i = seed; !ret; i++) {
 		uint32_t handle = create(fd, 8 * PAGE, 0, i & 1);
 		struct offset o = { .handle = handle };
@@ -582,8 +593,8 @@ static int hammer(unsigned int seed)
 int main(void)
 {
 	struct sigaction action = { .sa_handler = on_fault };
+	int fd, second, shared[SHARED];
 	char path[64];
-	int fd, second;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sigaction(SIGBUS, &action, NULL);
@@ -611,13 +622,22 @@ int main(void)
 	/* Nothing is left of either file but the buffer that the device itself has. */
 	OK(contains("/sys/kernel/debug/dri/drm-selftest/alive", "bound 1 objects 1 files 0") ||
 	   contains("/sys/kernel/debug/dri/0/alive", "bound 1 objects 1 files 0"));
+	fd = open_node();
+	for (int i = 0; i < SHARED; i++) {
+		struct drm_prime_handle p = {
+			.handle = create(fd, PAGE, 0, 0), .flags = DRM_CLOEXEC | DRM_RDWR,
+		};
+
+		OK(!call(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &p));
+		shared[i] = p.fd;
+	}
 	fflush(stdout);
 	for (unsigned int i = 0; i < HAMMERS; i++) {
 		if (!fork())
-			_exit(hammer(i * 1000 + 1));
+			_exit(hammer(i * 1001 + 1, shared));
 	}
-	usleep(300000);
-	test_unbind(open_node());
+	usleep(1000000);
+	test_unbind(fd);
 	for (int i = 0; i < HAMMERS; i++) {
 		int status;
 
