@@ -50,7 +50,8 @@ static bool show_device(const struct gpu *gpu, struct drm_panthor_csif_info *csi
 	if (!works(gpu_info(gpu, &info), "the driver describes the GPU"))
 		return false;
 	say("GPU        %s, id 0x%08x: architecture %u.%u.%u, r%up%u status %u",
-	    product(info.gpu_id), info.gpu_id, DRM_PANTHOR_ARCH_MAJOR(info.gpu_id), DRM_PANTHOR_ARCH_MINOR(info.gpu_id),
+	    product(info.gpu_id), info.gpu_id, DRM_PANTHOR_ARCH_MAJOR(info.gpu_id),
+	    DRM_PANTHOR_ARCH_MINOR(info.gpu_id),
 	    DRM_PANTHOR_ARCH_REV(info.gpu_id), DRM_PANTHOR_VERSION_MAJOR(info.gpu_id),
 	    DRM_PANTHOR_VERSION_MINOR(info.gpu_id), DRM_PANTHOR_VERSION_STATUS(info.gpu_id));
 	say("cores      %d shader cores (mask 0x%llx), %d tiler, %d L2",
@@ -71,10 +72,11 @@ static bool show_device(const struct gpu *gpu, struct drm_panthor_csif_info *csi
 	if (ret == -EINVAL || ret == -EOPNOTSUPP) {
 		say("firmware   not offered by this driver (%s)", strerror(-ret));
 	} else if (works(ret, "the driver describes the firmware's interface")) {
-		say("firmware   %u group slots of %u queues, which have %u registers (%u the kernel's)",
-		    csif->csg_slot_count, csif->cs_slot_count, csif->cs_reg_count,
-		    csif->unpreserved_cs_reg_count);
-		say("           and %u scoreboard entries each", csif->scoreboard_slot_count);
+		say("firmware   %u group slots of %u queues each", csif->csg_slot_count,
+		    csif->cs_slot_count);
+		say("queues     %u registers (%u of them the kernel's), %u scoreboard entries",
+		    csif->cs_reg_count, csif->unpreserved_cs_reg_count,
+		    csif->scoreboard_slot_count);
 		check(csif->csg_slot_count > 0 && csif->cs_slot_count >= QUEUES,
 		      "the firmware is up and has slots");
 	}
@@ -561,8 +563,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		printf("usage: %s\n\n"
-		       "Shows what the GPU is, submits command streams to it, checks what they did\n"
-		       "and tells what each step cost. Needs read and write access to the render\n"
+		       "Shows what the GPU is, submits command streams to it, checks what they\n"
+		       "did and tells what each step cost. Needs read and write access to the render\n"
 		       "node, and debugfs for the costs. Exit status 0 if every check passed.\n",
 		       argv[0]);
 		return 0;

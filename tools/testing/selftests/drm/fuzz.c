@@ -45,7 +45,8 @@ static uint32_t handle(void)
 static uint64_t address(void)
 {
 	static const uint64_t odd[] = {
-		0, 1, PAGE - 1, 1ull << 47, (1ull << 48) - PAGE, UINT64_MAX, 0ull - PAGE, 1ull << 63,
+		0, 1, PAGE - 1, 1ull << 47, (1ull << 48) - PAGE, 1ull << 63, 0ull - PAGE,
+		UINT64_MAX,
 	};
 
 	return one_in(6) ? odd[below(ARRAY_SIZE(odd))] : (uint64_t)below(64) << 16;
@@ -274,8 +275,8 @@ TEST_F_TIMEOUT(fuzz, calls_that_are_almost_right, LIMIT)
 static uint64_t random_instruction(void)
 {
 	static const uint8_t opcodes[] = {
-		0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 16, 17, 18, 20, 21, 22, 23, 24, 25, 32, 33, 34, 36,
-		37, 38, 40, 41, 42, 43, 44, 47, 48, 49, 50, 51, 52,
+		0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 16, 17, 18, 20, 21, 22, 23, 24, 25, 32, 33, 34,
+		36, 37, 38, 40, 41, 42, 43, 44, 47, 48, 49, 50, 51, 52,
 	};
 	uint64_t word = any();
 

@@ -68,7 +68,8 @@ static void allow(const char *what, int ret)
 		printf("# %s: %s\n", what, strerror(-ret));
 }
 
-static void start(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self, void *(*body)(void *))
+static void start(struct __test_metadata *_metadata, FIXTURE_DATA(race) *self,
+		  void *(*body)(void *))
 {
 	ASSERT_LT(self->threads, THREADS);
 	ASSERT_EQ(0, pthread_create(&self->thread[self->threads], NULL, body, &self->rig));

@@ -57,8 +57,8 @@ TEST_F_TIMEOUT(stress, fifty_load_and_unload_cycles, LIMIT)
 			TH_LOG("cycle %d", i);
 		}
 		/*
-		 * Every fifth time with something to clean up. Known defect of the C driver: what is
-		 * left of a VM is freed by a worker that a module exit does not wait for.
+		 * Every fifth time with something to clean up. Known defect of the C driver: what
+		 * is left of a VM is freed by a worker that a module exit does not wait for.
 		 */
 		if (i % 5 == 0 && !gpu_is_c_driver(&gpu))
 			ASSERT_EQ(1, one_job(&gpu, i));

@@ -92,7 +92,7 @@ TEST_F(vm, the_largest_range_leaves_256_mib_to_the_kernel)
 	EXPECT_EQ(-EINVAL, vm_create(&self->gpu, self->full - KERNEL_LEAST + PAGE, &vm));
 }
 
-/* By rule A4: the user is at the bottom and can't bind where the kernel is, or across, or around. */
+/* By rule A4: the user is at the bottom, and can't bind where the kernel is or across. */
 TEST_F(vm, nothing_can_be_bound_in_or_across_the_kernels_part)
 {
 	struct drm_panthor_vm_create args = { .user_va_range = 4 * GIB };
