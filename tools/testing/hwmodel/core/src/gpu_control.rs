@@ -39,7 +39,7 @@ const PWR_KEY_UNLOCK: u32 = 0x2968_a819;
 /// The fields of L2_CONFIG that exist: size, hash override and hash.
 const L2_CONFIG_FIELDS: u32 = 0xffff_00ff | (1 << 24);
 
-/// What a reset keeps on doing until it is complete.
+/// What a write asks of the other blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A reset began: every block goes to its reset state.
