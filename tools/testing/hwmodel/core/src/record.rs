@@ -81,16 +81,13 @@ kinds! {
     McuImage = "mcu-image", "The MCU found a bad firmware image.";
     McuAccess = "mcu-access", "The MCU took a fault in its own address space.";
     DoorbellAbsent = "doorbell-absent", "The doorbell of an absent or idle group was rung.";
-    InterfaceReserved = "interface-reserved", "Reserved fields of an interface were written.";
     InterfaceProtocol = "interface-protocol", "A request broke the request/acknowledge protocol.";
     GroupConfig = "group-config", "A group was started with an invalid configuration.";
     QueueConfig = "queue-config", "A queue was started with an invalid configuration.";
     RingBounds = "ring-bounds", "Insert and extract offsets of a ring are inconsistent.";
-    RingUnaligned = "ring-unaligned", "A ring offset or a stream is not aligned.";
     SuspendBuffer = "suspend-buffer", "A suspend buffer is missing, too small or damaged.";
     StreamEncoding = "stream-encoding", "An instruction has reserved bits set.";
     Provoked = "provoked", "A record was asked for, to see whether it is noticed.";
-    Internal = "internal", "The model contradicts itself.";
 }
 
 /// Where it happened.

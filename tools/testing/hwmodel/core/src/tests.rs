@@ -9,6 +9,7 @@ mod flush_and_reset;
 mod interrupts;
 mod machine;
 mod mcu_boot;
+mod mcu_groups;
 mod mcu_records;
 mod mmu_commands;
 mod mmu_faults;

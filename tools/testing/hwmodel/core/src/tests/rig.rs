@@ -169,7 +169,6 @@ impl Default for Queue {
 pub struct Rig {
     pub m: Machine,
     pub mcu_root: u64,
-    pub root: u64,
     /// Physical address of the shared section.
     shared: u64,
     /// Physical address of the groups' data page.
@@ -233,7 +232,6 @@ impl Rig {
             ring_pages: 0,
             m,
             mcu_root,
-            root,
         };
         rig.load(bytes);
         let data = PAGE_RW | EXECUTE_NEVER;
@@ -310,10 +308,6 @@ impl Rig {
     /// A word of the shared section.
     pub fn get(&self, offset: u64) -> u32 {
         peek32(&self.m, self.shared + offset)
-    }
-
-    pub fn get64(&self, offset: u64) -> u64 {
-        self.m.peek64(self.shared + offset)
     }
 
     pub fn put(&mut self, offset: u64, value: u64) {
@@ -437,6 +431,13 @@ impl Rig {
 
     pub fn extract(&self, group: u64, queue: u64) -> u64 {
         self.m.peek64(self.ring_page_pa(group, queue) + 0x1000)
+    }
+
+    /// Forgets what an earlier group left in a ring.
+    pub fn empty_ring(&mut self, group: u64, queue: u64) {
+        let insert = self.insert(group, queue);
+        let output = self.ring_page_pa(group, queue) + 0x1000;
+        self.m.poke64(output, insert);
     }
 
     /// Writes instructions into a ring, padded to a line.
