@@ -143,6 +143,8 @@ pub(super) mod cs {
         pub(in crate::fw) const ACK_IRQ_MASK: usize = 0xc;
         pub(in crate::fw) const RING_BASE: usize = 0x10;
         pub(in crate::fw) const RING_SIZE: usize = 0x18;
+        pub(in crate::fw) const HEAP_START: usize = 0x20;
+        pub(in crate::fw) const HEAP_END: usize = 0x28;
         pub(in crate::fw) const RING_INPUT: usize = 0x30;
         pub(in crate::fw) const RING_OUTPUT: usize = 0x38;
         pub(in crate::fw) const SIZE: usize = 0x58;
@@ -160,6 +162,10 @@ pub(super) mod cs {
         pub(in crate::fw) const FATAL: usize = 0x84;
         pub(in crate::fw) const FAULT_INFO: usize = 0x88;
         pub(in crate::fw) const FATAL_INFO: usize = 0x90;
+        pub(in crate::fw) const HEAP_VT_START: usize = 0xc0;
+        pub(in crate::fw) const HEAP_VT_END: usize = 0xc4;
+        pub(in crate::fw) const HEAP_FRAG_END: usize = 0xcc;
+        pub(in crate::fw) const HEAP_ADDRESS: usize = 0xd0;
         pub(in crate::fw) const SIZE: usize = 0xd8;
     }
 

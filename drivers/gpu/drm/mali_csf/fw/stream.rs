@@ -112,7 +112,7 @@ pub(crate) struct CsEvents {
     pub(crate) fatal: Option<Exception>,
     /// A job has failed; the stream goes on behind its error barrier.
     pub(crate) fault: Option<Exception>,
-    /// The tiler needs memory. Not acknowledged: the stream waits for an answer.
+    /// The tiler needs memory. Not acknowledged before [`Cs::tiler_oom_reply`].
     pub(crate) tiler_oom: bool,
 }
 
@@ -153,6 +153,19 @@ pub(crate) struct CsStatus {
     pub(crate) blocked: Blocked,
     /// Scoreboard entries in use.
     pub(crate) scoreboards: u32,
+}
+
+/// State of the tiler heap when it has run out of memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeapOom {
+    /// Address of the heap context.
+    pub(crate) address: u64,
+    /// Tiling passes started.
+    pub(crate) vt_start: u32,
+    /// Tiling passes finished.
+    pub(crate) vt_end: u32,
+    /// Fragment passes finished.
+    pub(crate) frag_end: u32,
 }
 
 /// A stream.
@@ -258,5 +271,25 @@ impl<'a> Cs<'a> {
             blocked,
             scoreboards: read(output::STATUS_SCOREBOARDS),
         }
+    }
+
+    /// State of the tiler heap.
+    pub(crate) fn heap(&self) -> HeapOom {
+        let (shared, output) = (self.fw.shared(), self.pair.output);
+        HeapOom {
+            address: shared.read64(output, output::HEAP_ADDRESS),
+            vt_start: shared.read(output, output::HEAP_VT_START),
+            vt_end: shared.read(output, output::HEAP_VT_END),
+            frag_end: shared.read(output, output::HEAP_FRAG_END),
+        }
+    }
+
+    /// Answers a request for tiler memory with a chunk, or with 0: there is none.
+    pub(crate) fn tiler_oom_reply(&self, chunk: u64) {
+        let (shared, input) = (self.fw.shared(), self.pair.input);
+        shared.write64(input, input::HEAP_START, chunk);
+        shared.write64(input, input::HEAP_END, chunk);
+        let ack = shared.read(self.pair.output, ACK);
+        shared.update(input, REQ, ack, req::TILER_OOM);
     }
 }

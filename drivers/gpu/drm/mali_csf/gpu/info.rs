@@ -144,6 +144,12 @@ impl Info {
         MMU_FEATURES::from_raw(self.mmu_features).pa_bits().get()
     }
 
+    /// Line size of the L2 cache in bytes; 0 if the register makes no sense.
+    pub(crate) fn l2_line_size(&self) -> u32 {
+        let log2 = L2_FEATURES::from_raw(self.l2_features).line_log2().get();
+        1u32.checked_shl(log2).unwrap_or(0)
+    }
+
     /// Name under which the GPU is sold.
     pub(crate) fn model(&self) -> &'static str {
         let id = self.id();
