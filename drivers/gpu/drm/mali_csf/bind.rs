@@ -134,7 +134,7 @@ pub(crate) fn vm_bind(
     if args.flags & !uapi::DRM_PANTHOR_VM_BIND_ASYNC != 0 {
         return Err(EINVAL);
     }
-    let vm = file.vms().get(args.vm_id).ok_or(EINVAL)?;
+    let vm = file.vms().get(args.vm_id).ok_or(EINVAL)?.vm().clone();
     if args.flags & uapi::DRM_PANTHOR_VM_BIND_ASYNC != 0 {
         return Err(EOPNOTSUPP);
     }

@@ -16,11 +16,13 @@ use kernel::sync::atomic::{
     Atomic,
     Relaxed, //
 };
+use kernel::sync::Arc;
 use shims::uapi;
 
 pub(crate) mod handles;
 
 use crate::driver::{
+    Device,
     Driver,
     DrmDevice,
     DrmFile,
@@ -29,6 +31,7 @@ use crate::driver::{
 use crate::gem as bo;
 use crate::group::state::Status;
 use crate::group::Group;
+use crate::heap::Pool;
 use crate::vm;
 use crate::vm::{
     Split,
@@ -56,11 +59,40 @@ const DEFAULT_MMIO_OFFSET: u64 = if cfg!(CONFIG_64BIT) {
 /// Names the flush id page among the driver's mappable pages.
 const TAG_FLUSH_ID: usize = 0;
 
+/// A VM of user space, with its tiler heaps.
+pub(crate) struct UserVm {
+    vm: Arc<Vm>,
+    heaps: Arc<Pool>,
+}
+
+impl UserVm {
+    fn new(vm: Arc<Vm>, device: &Device) -> Result<Arc<Self>> {
+        let heaps = Pool::new(vm.clone(), device.info.l2_line_size())?;
+        Ok(Arc::new(Self { vm, heaps }, GFP_KERNEL)?)
+    }
+
+    /// The address space.
+    pub(crate) fn vm(&self) -> &Arc<Vm> {
+        &self.vm
+    }
+
+    /// Its tiler heaps.
+    pub(crate) fn heaps(&self) -> &Arc<Pool> {
+        &self.heaps
+    }
+
+    /// User space gives it up: nothing is mapped any more.
+    fn destroy(&self) {
+        self.heaps.destroy_all();
+        self.vm.destroy();
+    }
+}
+
 /// State of an open file.
 #[pin_data]
 pub(crate) struct File {
     #[pin]
-    vms: Handles<Vm>,
+    vms: Handles<UserVm>,
     #[pin]
     groups: Handles<Group>,
     mmio_offset: Atomic<u64>,
@@ -68,7 +100,7 @@ pub(crate) struct File {
 
 impl File {
     /// The VMs of this file.
-    pub(crate) fn vms(&self) -> &Handles<Vm> {
+    pub(crate) fn vms(&self) -> &Handles<UserVm> {
         &self.vms
     }
 
@@ -131,7 +163,7 @@ pub(crate) fn vm_create(
     )?;
     args.id = file
         .vms()
-        .insert_with(|| Vm::new_user(dev, &device.mmu, &split))?;
+        .insert_with(|| UserVm::new(Vm::new_user(dev, &device.mmu, &split)?, device))?;
     args.user_va_range = split.user_end;
     Ok(0)
 }
@@ -157,7 +189,7 @@ pub(crate) fn vm_get_state(
     file: &DrmFile,
 ) -> Result<u32> {
     let vm = file.vms().get(args.vm_id).ok_or(EINVAL)?;
-    args.state = match vm.state() {
+    args.state = match vm.vm().state() {
         vm::State::Usable => uapi::DRM_PANTHOR_VM_STATE_USABLE,
         vm::State::Unusable => uapi::DRM_PANTHOR_VM_STATE_UNUSABLE,
     };
@@ -182,7 +214,7 @@ pub(crate) fn bo_create(
         dev.bound().device().gpu.coherent(),
         args.size,
         args.flags,
-        exclusive.as_deref(),
+        exclusive.as_deref().map(|vm| &**vm.vm()),
     )?;
     args.size = u64::try_from(bo.size()).map_err(|_| EINVAL)?;
     args.handle = bo.create_handle(file)?;

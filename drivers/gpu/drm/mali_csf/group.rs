@@ -34,7 +34,10 @@ use crate::driver::{
     DrmFile,
     Entered, //
 };
-use crate::file::File;
+use crate::file::{
+    File,
+    UserVm, //
+};
 use crate::fw::{
     Blocked,
     CoreMasks,
@@ -47,6 +50,7 @@ use crate::gem::{
     KernelBo,
     Place, //
 };
+use crate::heap::Pool;
 use crate::mmu;
 use crate::queue::{
     Queue,
@@ -75,6 +79,7 @@ use link::Link;
 /// A group of queues that share a VM and a slot.
 pub(crate) struct Group {
     vm: Arc<Vm>,
+    heaps: Arc<Pool>,
     priority: Priority,
     compute: Cores,
     fragment: Cores,
@@ -101,11 +106,13 @@ impl Group {
     pub(crate) fn new(
         sched: &Scheduler,
         fw: &Arc<Firmware>,
-        vm: Arc<Vm>,
+        vm: &UserVm,
         args: &GroupArgs,
         queue_args: &[QueueArgs],
     ) -> Result<Arc<Self>> {
         let ctx = MayBlock::new();
+        let heaps = vm.heaps().clone();
+        let vm = vm.vm().clone();
         let csif = fw.csif();
         let suspend = fw.alloc_suspend_buf(csif.suspend_size)?;
         let protected_suspend = fw.alloc_suspend_buf(csif.protm_suspend_size)?;
@@ -144,6 +151,7 @@ impl Group {
         Ok(Arc::new(
             Self {
                 vm,
+                heaps,
                 priority: args.priority,
                 compute: args.compute,
                 fragment: args.fragment,
@@ -163,6 +171,11 @@ impl Group {
     /// The VM of all its queues.
     pub(crate) fn vm(&self) -> &Arc<Vm> {
         &self.vm
+    }
+
+    /// The tiler heaps of its VM.
+    pub(crate) fn heaps(&self) -> &Pool {
+        &self.heaps
     }
 
     /// Identity of the VM for the scheduling policy.
@@ -369,7 +382,7 @@ pub(crate) fn create(
 
     let sched = dev.bound().sched();
     args.group_handle = file.groups().insert_with(|| {
-        let group = Group::new(sched, &device.fw, vm, &group_args, &queue_args)?;
+        let group = Group::new(sched, &device.fw, &vm, &group_args, &queue_args)?;
         sched.add(group.clone())?;
         Ok(group)
     })?;

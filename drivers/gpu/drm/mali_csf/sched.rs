@@ -20,8 +20,8 @@
 //! two acknowledgements (see [`crate::group::link`]).
 //!
 //! **Blocking.** The tick is part of the way from commit to signal: it waits for the firmware, in
-//! bounded time, and for nothing else. Groups are freed by a work item of their own, because that
-//! takes locks that allocations are made under.
+//! bounded time, and for nothing else. Groups are freed, and heaps grown, by work items of their own,
+//! because that allocates or takes locks that allocations are made under.
 
 use job::Domain;
 use job::MayBlock;
@@ -61,6 +61,7 @@ use soc::wq;
 pub(crate) mod apply;
 pub(crate) mod events;
 pub(crate) mod policy;
+mod starved;
 
 use crate::driver::Device;
 use crate::group::state::Status;
@@ -79,13 +80,14 @@ const PERIOD: Delta = Delta::from_millis(10);
 /// Work item identities.
 const TICK: u64 = 0;
 const REAP: u64 = 1;
+const FEED: u64 = 2;
 
 /// A group in a slot, as the tick sees it.
 struct Seat {
     group: Arc<Group>,
     slot_priority: u8,
     /// Keeps the group's VM in its address space slot.
-    space: mmu::Active,
+    _space: mmu::Active,
 }
 
 /// What decisions are made from, and change.
@@ -128,11 +130,14 @@ pub(crate) struct Core {
     /// A sync object has changed since the last decision.
     sync_updated: AtomicFlag,
     wq: wq::Workqueue,
-    reaper: wq::Workqueue,
+    /// For what allocates, or frees what was allocated.
+    memory: wq::Workqueue,
     #[pin]
     tick: DelayedWork<Core, TICK>,
     #[pin]
     reap: Work<Core, REAP>,
+    #[pin]
+    feed: Work<Core, FEED>,
 }
 
 impl_has_delayed_work! {
@@ -141,6 +146,7 @@ impl_has_delayed_work! {
 
 impl_has_work! {
     impl HasWork<Self, REAP> for Core { self.reap }
+    impl HasWork<Self, FEED> for Core { self.feed }
 }
 
 impl WorkItem<TICK> for Core {
@@ -151,7 +157,7 @@ impl WorkItem<TICK> for Core {
         let (next, garbage) = Signalling::section(|sig| this.decide(sig));
         this.schedule(next);
         if garbage {
-            let _ = this.reaper.enqueue::<_, REAP>(this.clone());
+            let _ = this.memory.enqueue::<_, REAP>(this.clone());
         }
     }
 }
@@ -161,6 +167,14 @@ impl WorkItem<REAP> for Core {
 
     fn run(this: Arc<Core>) {
         this.collect();
+    }
+}
+
+impl WorkItem<FEED> for Core {
+    type Pointer = Arc<Core>;
+
+    fn run(this: Arc<Core>) {
+        starved::serve(&this);
     }
 }
 
@@ -192,6 +206,12 @@ impl Core {
         if !timer.closed && !timer.urgent {
             wq::mod_delayed::<_, TICK>(&self.wq, self.clone(), delay);
         }
+    }
+
+    /// The tilers of some groups wait for memory.
+    fn feed(self: &Arc<Self>) {
+        // If it is queued already, it will see these groups, too.
+        let _ = self.memory.enqueue::<_, FEED>(self.clone());
     }
 
     /// Whether the device can't be used any more.
@@ -400,9 +420,10 @@ impl Scheduler {
                 blocked: AtomicFlag::new(false),
                 sync_updated: AtomicFlag::new(false),
                 wq: wq::Workqueue::unbound(c"mali_csf-sched")?,
-                reaper: wq::Workqueue::unbound(c"mali_csf-reap")?,
+                memory: wq::Workqueue::unbound(c"mali_csf-memory")?,
                 tick <- new_delayed_work!("mali_csf::sched::tick"),
                 reap <- new_work!("mali_csf::sched::reap"),
+                feed <- new_work!("mali_csf::sched::feed"),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -461,7 +482,7 @@ impl Scheduler {
     /// Waits for decisions that were asked for.
     pub(crate) fn settle(&self) {
         self.core.wq.flush();
-        self.core.reaper.flush();
+        self.core.memory.flush();
     }
 
     /// The firmware reports events for the slots in `csgs`, or global ones.
@@ -501,6 +522,7 @@ impl Scheduler {
             self.core.decide(sig);
         });
         wq::cancel_sync::<_, REAP>(&self.core);
+        wq::disable_sync::<_, FEED>(&self.core);
         self.core.collect();
     }
 }

@@ -33,6 +33,8 @@ struct Inner {
     runnable: bool,
     /// When it last became runnable, or left a slot.
     since: u64,
+    /// Queues whose tiler waits for memory.
+    starved: u32,
 }
 
 /// See the top of the file.
@@ -55,6 +57,7 @@ impl Link {
                         slot: None,
                         runnable: false,
                         since: 0,
+                        starved: 0,
                     },
                     "mali_csf::group::Link"
                 ),
@@ -131,6 +134,16 @@ impl Link {
         let idle = is_idle();
         inner.runnable = !idle;
         idle
+    }
+
+    /// The tilers of the queues in `mask` wait for memory.
+    pub(crate) fn starve(&self, mask: u32) {
+        self.inner.lock().starved |= mask;
+    }
+
+    /// The queues whose tilers wait for memory; the caller sees to them.
+    pub(crate) fn take_starved(&self) -> u32 {
+        core::mem::take(&mut self.inner.lock().starved)
     }
 
     /// The order of waiting.

@@ -12,8 +12,8 @@
 //! **Blocking.** Waits for reservation locks, interruptibly. Never for a fence.
 
 use drm::exec;
-use drm::syncobj;
 use drm::resv::Usage;
+use drm::syncobj;
 use job::Batch;
 use job::MayBlock;
 use kernel::prelude::*;

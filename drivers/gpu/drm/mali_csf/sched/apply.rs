@@ -51,7 +51,11 @@ impl From<Error> for Stuck {
 
 fn csg(core: &Core, index: usize) -> Option<Csg<'_>> {
     let index = u32::try_from(index).ok()?;
-    Some(core.device.fw.csg(CsgSlot::new(index, core.device.fw.csif())?))
+    Some(
+        core.device
+            .fw
+            .csg(CsgSlot::new(index, core.device.fw.csif())?),
+    )
 }
 
 /// The state that the firmware says the slot is in.
@@ -246,7 +250,7 @@ fn enter(
             *seat = Some(Seat {
                 group,
                 slot_priority: enter.slot_priority,
-                space,
+                _space: space,
             });
         }
     }

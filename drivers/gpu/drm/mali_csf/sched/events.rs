@@ -32,7 +32,8 @@ use crate::group::Group;
 /// Interrupt thread: events of the slots in `csgs`, and global ones.
 pub(super) fn handle(core: &Arc<Core>, csgs: u32, global: bool) {
     Signalling::section(|sig| {
-        let mut kick = global && core.device.fw.take_global_events().idle && core.contended.load(Relaxed);
+        let mut kick =
+            global && core.device.fw.take_global_events().idle && core.contended.load(Relaxed);
         for index in (0..32).filter(|n| csgs & (1 << n) != 0) {
             if let Some(slot) = CsgSlot::new(index, core.device.fw.csif()) {
                 kick |= take(core, slot, sig);
@@ -50,13 +51,18 @@ pub(super) fn drain(core: &Arc<Core>, slot: CsgSlot, sig: &Signalling<'_>) {
 }
 
 /// Takes and handles the events of a slot. Returns whether a decision is needed.
-fn take(core: &Core, slot: CsgSlot, sig: &Signalling<'_>) -> bool {
+fn take(core: &Arc<Core>, slot: CsgSlot, sig: &Signalling<'_>) -> bool {
     let residents = core.residents.lock();
     let group = residents.get(slot.index()).and_then(Option::as_ref);
-    take_for(core, &core.device.fw.csg(slot), group.map(|group| &**group), sig)
+    take_for(
+        core,
+        &core.device.fw.csg(slot),
+        group.map(|group| &**group),
+        sig,
+    )
 }
 
-fn take_for(core: &Core, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<'_>) -> bool {
+fn take_for(core: &Arc<Core>, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<'_>) -> bool {
     let events = csg.take_events();
     let Some(group) = group else {
         // Left over from a group that is gone: acknowledged, that's all.
@@ -64,6 +70,7 @@ fn take_for(core: &Core, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<
     };
     let mut kick = false;
     let mut answered = 0;
+    let mut starved = 0;
 
     for (n, queue) in (0..32).zip(group.queues()) {
         if events.cs & (1 << n) == 0 {
@@ -85,17 +92,12 @@ fn take_for(core: &Core, csg: &Csg<'_>, group: Option<&Group>, sig: &Signalling<
             answered |= 1 << n;
         }
         if events.tiler_oom {
-            // No heap exists that could grow.
-            dev_warn!(
-                core.device.dev,
-                "CSG slot {} CS {}: tiler out of memory, no heap, pid={}\n",
-                csg.slot().index(),
-                n,
-                group.pid()
-            );
-            group.link().update(|status| status.fatal(1 << n));
-            kick = true;
+            starved |= 1 << n;
         }
+    }
+    if starved != 0 {
+        group.link().starve(starved);
+        core.feed();
     }
     if events.progress_timeout {
         dev_warn!(
