@@ -12,12 +12,35 @@ FIXTURE(cost)
 	struct hwmodel_counters before;
 };
 
+static uint64_t since(const struct hwmodel_counters *before, const char *name)
+{
+	struct hwmodel_counters now;
+
+	if (hwmodel_read(&now))
+		return UINT64_MAX;
+	return hwmodel_get(&now, name) - hwmodel_get(before, name);
+}
+
+/* What the process before left behind may still be on its way out. */
+static void settle(void)
+{
+	struct hwmodel_counters before;
+
+	for (int i = 0; i < 50; i++) {
+		hwmodel_read(&before);
+		sleep_ms(40);
+		if (!since(&before, "as_lock") && !since(&before, "csg_terminate"))
+			return;
+	}
+}
+
 FIXTURE_SETUP(cost)
 {
 	struct cs cs;
 
 	if (!hwmodel_present())
 		SKIP(return, "nobody counts on real hardware");
+	settle();
 	ASSERT_EQ(0, rig_open(&self->rig, 2));
 	/* Awake, and with the group on a slot, kept there by a job that waits for the CPU. */
 	cs = rig_stream(&self->rig, 31);
@@ -32,15 +55,6 @@ FIXTURE_TEARDOWN(cost)
 {
 	self->rig.data.u32[0] = 1;
 	rig_close(&self->rig);
-}
-
-static uint64_t since(const struct hwmodel_counters *before, const char *name)
-{
-	struct hwmodel_counters now;
-
-	if (hwmodel_read(&now))
-		return UINT64_MAX;
-	return hwmodel_get(&now, name) - hwmodel_get(before, name);
 }
 
 TEST_F(cost, the_model_counts_what_it_is_asked_about)

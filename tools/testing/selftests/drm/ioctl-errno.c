@@ -500,6 +500,20 @@ TEST_F(ioctl, group_submit_refuses_to_signal_an_unknown_syncobj)
 	EXPECT_TRUE(ret == -EINVAL || ret == -ENOENT);
 }
 
+TEST_F(ioctl, group_submit_refuses_to_wait_for_what_only_a_later_job_signals)
+{
+	struct drm_panthor_sync_op wait = sync_wait_op(self->sync, 0);
+	struct drm_panthor_sync_op signal = sync_signal_op(self->sync, 0);
+	struct drm_panthor_queue_submit jobs[2] = {
+		{ .syncs = DRM_PANTHOR_OBJ_ARRAY(1, &wait) },
+		{ .syncs = DRM_PANTHOR_OBJ_ARRAY(1, &signal) },
+	};
+
+	KNOWN_C_DEFECT(&self->gpu, "a wait for what a later job signals is a kernel warning");
+	EXPECT_EQ(-EINVAL, group_submit(&self->gpu, self->group, jobs, 2));
+	EXPECT_EQ(-EINVAL, sync_wait(&self->gpu, self->sync, 0, 0));
+}
+
 TEST_F(ioctl, a_call_without_jobs_or_without_mappings_is_fine)
 {
 	struct drm_panthor_vm_bind bind = { .vm_id = self->vm };
