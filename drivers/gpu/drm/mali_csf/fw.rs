@@ -118,16 +118,16 @@ const BOOT_MS: u32 = 1000;
 const HALT_TIMEOUT: Delta = Delta::from_millis(1000);
 
 /// Longest time that the MCU may take to stop.
-const STOP_TIMEOUT: Delta = Delta::from_millis(100);
+const STOP_TIMEOUT: Delta = Delta::from_millis(1000);
 
-/// How often the state of the MCU is polled.
-const MCU_POLL: Delta = Delta::from_micros(10);
+/// How often the state of the MCU is polled; long enough that the CPU is given away meanwhile.
+const MCU_POLL: Delta = Delta::from_micros(20);
 
 /// Time between two pings, in ms.
 const PING_INTERVAL_MS: u32 = 12_000;
 
 /// Longest time that the firmware may take to answer a ping, in ms.
-const PING_MS: u32 = 100;
+const PING_MS: u32 = 1000;
 
 /// How long an idle core keeps its power, in µs.
 const POWEROFF_US: u64 = 10_000;
@@ -316,13 +316,16 @@ fn load(dev: &device::Device, vm: &Arc<Vm>, arch: (u32, u32)) -> Result<(KVec<Ke
         }
 
         let va = GpuVa::new(u64::from(section.va));
-        let bo = KernelBo::new(vm, usize::try_from(section.size)?, flags, Place::At(va))
+        let mut bo = KernelBo::new(vm, usize::try_from(section.size)?, flags, Place::At(va))
             .inspect_err(|err| {
                 dev_err!(dev, "firmware section at {:#x}: {err:?}\n", section.va);
             })?;
         // What follows the data is zero, as all fresh memory is.
         bo.map()?.copy_from_slice(0, section.data)?;
         bo.sync_for_device()?;
+        if !section.shared {
+            bo.unmap_cpu();
+        }
         if section.va == SHARED_START {
             shared = Some(sections.len());
         }

@@ -219,6 +219,11 @@ impl KernelBo {
         self.bo.vmap()
     }
 
+    /// Gives the CPU mapping up, when the CPU has written what it had to write.
+    pub(crate) fn unmap_cpu(&mut self) {
+        self.map = None;
+    }
+
     /// Makes what the CPU has written visible to a GPU that does not snoop.
     ///
     /// # Errors

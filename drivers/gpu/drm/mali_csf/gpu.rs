@@ -53,11 +53,12 @@ mod info;
 
 pub(crate) use info::Info;
 
-/// Longest time that a reset or a cache flush may take, in ms.
-const COMPLETION_MS: u32 = 100;
+/// Longest time that a reset or a cache flush may take, in ms: far more than it needs, as there is
+/// nothing better to do with a GPU that is late than to wait.
+const COMPLETION_MS: u32 = 1000;
 
 /// Longest time that the L2 cache may take to change its power state.
-const L2_TIMEOUT: Delta = Delta::from_millis(20);
+const L2_TIMEOUT: Delta = Delta::from_millis(200);
 
 /// How often power states are polled.
 const L2_POLL: Delta = Delta::from_micros(100);

@@ -77,11 +77,12 @@ use slots::{
     MAX_SLOTS, //
 };
 
-/// Longest time that an address space command may take.
-const AS_TIMEOUT: Delta = Delta::from_millis(100);
+/// Longest time that an address space command may take: far more than it needs, as there is nothing
+/// better to do with a GPU that is late than to wait.
+const AS_TIMEOUT: Delta = Delta::from_secs(1);
 
-/// How often the state of a command is polled.
-const AS_POLL: Delta = Delta::from_micros(10);
+/// How often the state of a command is polled; long enough that the CPU is given away meanwhile.
+const AS_POLL: Delta = Delta::from_micros(20);
 
 /// Value of [`Space::slot`] without a slot.
 const NO_SLOT: i32 = -1;

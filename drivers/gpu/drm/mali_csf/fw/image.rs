@@ -12,7 +12,10 @@
 //!
 //! Nothing here touches the device or allocates.
 
-use kernel::fmt;
+use kernel::{
+    fmt,
+    prelude::*, //
+};
 
 /// First word of every image.
 const MAGIC: u32 = 0xc3f1_3a6e;
@@ -197,7 +200,8 @@ impl<'a> Image<'a> {
             return Err(bad("header.padding1", padding));
         }
 
-        // Any value of the version hash, at byte 8, is as good as another.
+        // Any value is as good as another.
+        word(file, 8, "header.version_hash")?;
         let padding = word(file, 12, "header.padding2")?;
         if padding != 0 {
             return Err(bad("header.padding2", padding));
@@ -275,7 +279,10 @@ impl<'a> Image<'a> {
                 Some(section) => Entry::Section(section),
                 None => Entry::Ignored,
             },
-            kind::BUILD_INFO => Entry::BuildInfo(self.build_info_data(bytes, at)?),
+            kind::BUILD_INFO => match self.build_info(bytes, at)? {
+                Some(data) => Entry::BuildInfo(data),
+                None => Entry::Ignored,
+            },
             kind::CONFIG | kind::SELF_TEST | kind::TRACE_BUFFER | kind::TIMELINE => Entry::Ignored,
             _ if head & ENTRY_OPTIONAL != 0 => Entry::Ignored,
             kind => return Err(ImageError::UnknownEntry { at, kind }),
@@ -339,17 +346,13 @@ impl<'a> Image<'a> {
         }))
     }
 
-    /// Finds the bytes that a build information entry points to.
-    fn build_info_data(&self, bytes: &[u8], at: usize) -> Result<&'a [u8], ImageError> {
+    /// Finds the bytes that a build information entry points to. `None` if they are not there: what
+    /// is only shown to humans is no reason to refuse an image.
+    fn build_info(&self, bytes: &[u8], at: usize) -> Result<Option<&'a [u8]>, ImageError> {
         let start = wide(word(bytes, at + 4, "build_info.start")?);
         let size = wide(word(bytes, at + 8, "build_info.size")?);
-        start
-            .checked_add(size)
-            .and_then(|end| self.file.get(start..end))
-            .ok_or(ImageError::Truncated {
-                field: "build_info.size",
-                at,
-            })
+        let end = start.checked_add(size);
+        Ok(end.and_then(|end| self.file.get(start..end)))
     }
 
     /// Entries of a table that has been checked.
@@ -379,5 +382,153 @@ impl<'a> Image<'a> {
             }
             _ => None,
         })
+    }
+}
+
+#[kunit_tests(mali_csf_fw_image)]
+mod tests {
+    use super::*;
+
+    const TABLE: usize = HEADER_SIZE + 24 + 24 + 8 + 12;
+    const CODE: usize = TABLE;
+    const SHARED: usize = CODE + 16;
+    const SHA: usize = SHARED + 16;
+    const TEXT: &[u8] = b"git_sha: 0123\0";
+    const LEN: usize = SHA + TEXT.len();
+
+    /// A small image with code, a shared section, an entry to skip and build information.
+    fn image() -> Result<KVec<u8>> {
+        let off = |at: usize| u32::try_from(at);
+        let words = [
+            MAGIC,
+            3,
+            0x0101_0000,
+            0,
+            off(TABLE)?,
+            // Code: read, execute, cached.
+            24 << 8 | kind::SECTION,
+            flag::READ | flag::EXECUTE | flag::CACHED,
+            0x0080_0000,
+            0x0080_2000,
+            off(CODE)?,
+            off(SHARED)?,
+            // Shared: read, write, zeroed.
+            24 << 8 | kind::SECTION,
+            flag::READ | flag::WRITE | flag::SHARED | flag::ZERO,
+            SHARED_START,
+            SHARED_START + 0x1_0000,
+            off(SHARED)?,
+            off(SHA)?,
+            // Unknown, but optional.
+            8 << 8 | 99 | ENTRY_OPTIONAL,
+            0,
+            12 << 8 | kind::BUILD_INFO,
+            off(SHA)?,
+            off(TEXT.len())?,
+        ];
+        let mut bytes = KVec::with_capacity(LEN, GFP_KERNEL)?;
+        for word in words {
+            bytes.extend_from_slice(&word.to_le_bytes(), GFP_KERNEL)?;
+        }
+        bytes.extend_from_slice(&[0xc0; 16], GFP_KERNEL)?;
+        bytes.extend_from_slice(&[0x5a; 16], GFP_KERNEL)?;
+        bytes.extend_from_slice(TEXT, GFP_KERNEL)?;
+        Ok(bytes)
+    }
+
+    /// Whether what a parsed image hands out keeps its promises.
+    fn is_sound(image: &Image<'_>) -> bool {
+        image.sections().all(|section| {
+            section.va % PAGE == 0
+                && section.size % PAGE == 0
+                && section.size != 0
+                && section.va.checked_add(section.size).is_some()
+                && section.data.len() <= wide(section.size)
+        })
+    }
+
+    /// Whether the error says where to look.
+    fn names_a_field(err: ImageError) -> bool {
+        match err {
+            ImageError::Truncated { field, .. } | ImageError::Bad { field, .. } => {
+                field.contains('.')
+            }
+            ImageError::UnknownEntry { .. }
+            | ImageError::Overlap { .. }
+            | ImageError::NoSharedSection => true,
+        }
+    }
+
+    #[test]
+    fn a_good_image_has_its_sections_in_order() -> Result {
+        let bytes = image()?;
+        let image = Image::parse(&bytes).map_err(|_| EINVAL)?;
+        let mut sections = image.sections();
+        let code = sections.next().ok_or(EINVAL)?;
+        assert_eq!(code.va, 0x0080_0000);
+        assert_eq!(code.size, 0x2000);
+        assert_eq!(code.data, &[0xc0; 16]);
+        assert!(code.execute && code.cached && !code.write && !code.shared && !code.zero);
+        let shared = sections.next().ok_or(EINVAL)?;
+        assert_eq!(shared.va, SHARED_START);
+        assert!(shared.write && shared.shared && shared.zero && !shared.cached);
+        assert!(sections.next().is_none());
+        assert_eq!(image.git_sha(), Some("0123"));
+        Ok(())
+    }
+
+    #[test]
+    fn truncated_anywhere_it_is_refused_with_a_field() -> Result {
+        let bytes = image()?;
+        for len in 0..SHA {
+            let result = Image::parse(&bytes[..len]);
+            assert!(matches!(result, Err(err) if names_a_field(err)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn without_its_build_information_it_is_as_good() -> Result {
+        let bytes = image()?;
+        for len in SHA..LEN {
+            let image = Image::parse(&bytes[..len]).map_err(|_| EINVAL)?;
+            assert_eq!(image.git_sha(), None);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn with_any_byte_changed_it_is_sound_or_refused_with_a_field() -> Result {
+        let mut bytes = image()?;
+        for at in 0..LEN {
+            let old = bytes[at];
+            for change in [0x01, 0x10, 0x80, 0xff] {
+                bytes[at] = old ^ change;
+                let fine = match Image::parse(&bytes) {
+                    Ok(image) => is_sound(&image),
+                    Err(err) => names_a_field(err),
+                };
+                assert!(fine);
+            }
+            bytes[at] = old;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn sections_do_not_overlap() -> Result {
+        let mut bytes = image()?;
+        // The code's last page becomes the first of the shared section.
+        let va_start = HEADER_SIZE + 8;
+        bytes[va_start..va_start + 4].copy_from_slice(&(SHARED_START - PAGE).to_le_bytes());
+        bytes[va_start + 4..va_start + 8].copy_from_slice(&(SHARED_START + PAGE).to_le_bytes());
+        assert!(matches!(
+            Image::parse(&bytes),
+            Err(ImageError::Overlap {
+                va: SHARED_START,
+                ..
+            })
+        ));
+        Ok(())
     }
 }
