@@ -212,7 +212,7 @@ impl Gpu {
             }
             Target::Power(block, group) => bus.power.read(&mut bus.env, off, block, group),
             Target::McuControl => mcu.control_value(),
-            Target::McuStatus => mcu.status(),
+            Target::McuStatus => mcu.read_status(&mut bus),
             Target::Space => bus.mmu.read_register(&mut bus.env, off),
             Target::LatestFlush => bus.gpu.latest_flush(),
             Target::Doorbell(_) => {

@@ -192,6 +192,16 @@ impl Mcu {
         }
     }
 
+    /// A read of MCU_STATUS. Whoever polls it after a request sees the request served: how often
+    /// it is polled does not depend on when the processor had its turn.
+    pub fn read_status(&mut self, bus: &mut Bus<'_>) -> u32 {
+        if self.phase == Phase::Running && self.global.kick {
+            self.step(bus);
+            bus.env.host.wake();
+        }
+        self.status()
+    }
+
     /// A doorbell.
     pub fn doorbell(&mut self, bus: &mut Bus<'_>, page: u32, value: u32) {
         if value != 1 {
