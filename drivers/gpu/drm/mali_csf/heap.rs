@@ -106,8 +106,9 @@ impl Heap {
     /// Adds a chunk that links to the one at `next`.
     fn add_chunk(&mut self, vm: &Arc<Vm>, next: u64) -> Result<GpuVa> {
         let size = usize::try_from(self.limits.chunk_size).map_err(|_| EINVAL)?;
-        let chunk = KernelBo::new(vm, size, MapFlags::NOEXEC, Place::Anywhere)?;
+        let mut chunk = KernelBo::new(vm, size, MapFlags::NOEXEC, Place::Anywhere)?;
         chunk.map()?.write64(0, next)?;
+        chunk.unmap_cpu();
         let va = chunk.va();
         self.chunks.push(chunk, GFP_KERNEL)?;
         Ok(va)

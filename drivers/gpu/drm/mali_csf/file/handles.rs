@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn table() -> Result<Pin<KBox<Handles<u32>>>> {
-        Ok(KBox::pin_init(Handles::new(3), GFP_KERNEL)?)
+        KBox::pin_init(Handles::new(3), GFP_KERNEL)
     }
 
     fn add(table: &Handles<u32>, value: u32) -> Result<u32> {
