@@ -220,6 +220,33 @@ fn a_stream_that_was_told_so_is_not_idle_when_empty_or_waiting() {
 }
 
 #[test]
+fn a_host_that_asks_hears_once_that_extract_moved() {
+    let mut rig = started(1);
+    let event = cs_in::EXTRACT_EVENT;
+    let at = super::rig::cs_in_at(0, 0) + cs_in::REQ;
+    rig.set_req(at, event, event);
+    rig.ring_groups(1);
+    assert_eq!(rig.cs(0, 0, cs_out::ACK) & event, 0, "nothing moved");
+    rig.m.w(JOB_CLEAR, !0);
+    rig.run(0, 0, &[NOP]);
+    assert_eq!(rig.cs(0, 0, cs_out::ACK) & event, event);
+    let irq = |rig: &Rig| rig.get(csg_out_at(0) + csg_out::CS_IRQ_REQ) & 1;
+    assert_eq!(irq(&rig), 1);
+    assert_eq!(rig.m.r(JOB_RAWSTAT) & 1, 1);
+    rig.run(0, 0, &[NOP]);
+    assert_eq!(irq(&rig), 1);
+    // Until it asks again.
+    rig.put(csg_in_at(0) + csg_in::CS_IRQ_ACK, 1);
+    for wanted in [0, event] {
+        rig.set_req(at, event, wanted);
+        rig.ring_groups(1);
+        rig.run(0, 0, &[NOP]);
+        assert_eq!(rig.cs(0, 0, cs_out::ACK) & event, wanted);
+    }
+    assert_eq!(irq(&rig), 0);
+}
+
+#[test]
 fn an_idle_machine_says_so_after_its_hysteresis() {
     let mut rig = Rig::booted();
     rig.m.gpu.set_rate(&rig.m.host, 1_000_000_000);
