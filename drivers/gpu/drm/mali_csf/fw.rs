@@ -21,10 +21,7 @@
 
 use kernel::{
     device, firmware, impl_has_delayed_work,
-    io::{
-        poll::read_poll_timeout,
-        Io as _, //
-    },
+    io::Io as _,
     new_delayed_work, new_spinlock,
     prelude::*,
     str::CString,
@@ -266,7 +263,7 @@ impl Mcu {
 
     fn wait(&self, state: McuState, timeout: Delta) -> Result {
         let hw = regs::enter(&self.regs)?;
-        read_poll_timeout(
+        regs::poll(
             || Ok(McuState::from(hw.read(MCU_STATUS))),
             |now| *now == state,
             MCU_POLL,

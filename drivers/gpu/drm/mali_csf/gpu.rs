@@ -18,10 +18,7 @@
 
 use kernel::{
     device,
-    io::{
-        poll::read_poll_timeout,
-        Io as _, //
-    },
+    io::Io as _,
     new_mutex,
     prelude::*,
     sync::{
@@ -152,7 +149,7 @@ impl Block {
 
     /// Waits until no L2 slice is between two states.
     fn l2_settled(&self, hw: &Hw<'_>) -> Result {
-        read_poll_timeout(
+        regs::poll(
             || Ok(hw.read(L2_PWRTRANS_LO).into_raw()),
             |moving| moving & L2_FIRST == 0,
             L2_POLL,
@@ -180,7 +177,7 @@ impl Block {
             .and_then(|()| {
                 hw.write_reg(L2_PWRON_LO::from_raw(L2_FIRST));
                 hw.write_reg(L2_PWRON_HI::zeroed());
-                read_poll_timeout(
+                regs::poll(
                     || Ok(hw.read(L2_READY_LO).into_raw()),
                     |ready| ready & L2_FIRST != 0,
                     L2_POLL,
@@ -202,7 +199,7 @@ impl Block {
             .and_then(|()| {
                 hw.write_reg(L2_PWROFF_LO::from_raw(L2_FIRST));
                 hw.write_reg(L2_PWROFF_HI::zeroed());
-                read_poll_timeout(
+                regs::poll(
                     || Ok(hw.read(L2_READY_LO).into_raw()),
                     |ready| ready & L2_FIRST == 0,
                     L2_POLL,

@@ -25,10 +25,7 @@
 
 use kernel::{
     device,
-    io::{
-        poll::read_poll_timeout,
-        Io as _, //
-    },
+    io::Io as _,
     new_mutex,
     new_spinlock,
     prelude::*,
@@ -246,7 +243,7 @@ impl Mmu {
 
     /// Waits until the slot takes a command.
     fn wait_ready(&self, hw: &Hw<'_>, slot: AsSlot) -> Result {
-        read_poll_timeout(
+        regs::poll(
             || Ok(hw.read(regs::at::<AS_STATUS>(slot.index())?)),
             |status| !status.active(),
             AS_POLL,

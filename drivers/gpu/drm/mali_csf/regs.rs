@@ -13,6 +13,7 @@
 
 use kernel::{
     io::{
+        poll::read_poll_timeout,
         register::{
             Array,
             RegisterArray,
@@ -21,7 +22,11 @@ use kernel::{
         Io as _, //
     },
     prelude::*,
-    sizes::SZ_2M, //
+    sizes::SZ_2M,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
 };
 
 pub(crate) mod gpu;
@@ -84,6 +89,34 @@ pub(crate) fn at<T: RegisterArray + Array>(index: usize) -> Result<RegisterArray
 /// `ENODEV` while the registers can't be used.
 pub(crate) fn enter(regs: &Regs) -> Result<Hw<'_>> {
     regs.enter().ok_or(ENODEV)
+}
+
+/// Reads with `read` until `done` says so, with pauses of `pause`, for at least `timeout`. Sleeps.
+///
+/// A task may be kept from running for longer than `timeout`. Hence the last reading is one that
+/// comes after a pause, whatever the clock says.
+///
+/// # Errors
+///
+/// `ETIMEDOUT`, and what `read` fails with.
+pub(crate) fn poll<T>(
+    mut read: impl FnMut() -> Result<T>,
+    mut done: impl FnMut(&T) -> bool,
+    pause: Delta,
+    timeout: Delta,
+) -> Result<T> {
+    match read_poll_timeout(&mut read, &mut done, pause, timeout) {
+        Err(err) if err == ETIMEDOUT => {
+            fsleep(pause);
+            let value = read()?;
+            if done(&value) {
+                Ok(value)
+            } else {
+                Err(ETIMEDOUT)
+            }
+        }
+        result => result,
+    }
 }
 
 /// Rings doorbell page `index`.
