@@ -63,6 +63,7 @@ const SPACE: core::ops::Range<u64> = 0x1000_0000..0x2000_0000;
 static BOUND: Atomic<u32> = Atomic::new(0);
 static OBJECTS: Atomic<u32> = Atomic::new(0);
 static FILES: Atomic<u32> = Atomic::new(0);
+static FAULTS: Atomic<u32> = Atomic::new(0);
 
 /// Counts the values of a kind that are alive.
 struct Alive(&'static Atomic<u32>);
@@ -184,7 +185,8 @@ uapi! {
     /// `words` returns triples of the last change (`what` 0), or of address, length and offset in the
     /// object of all mappings (1).
     struct Dump { what: u32, count: u32, words: [u64; 24] }
-    /// Makes a fence, adds it to the address space and its objects, and puts it in an object.
+    /// Makes a fence, adds it to the address space and its objects, and puts it in a syncobj: that of
+    /// the handle, or with handle 0 a new one.
     struct Sync { handle: u32, pad: u32, point: u64 }
     struct Range { size: u64, align: u64, start: u64 }
     struct Nothing { pad: u64 }
@@ -220,12 +222,14 @@ impl drm::Driver for Test {
         IOW 4 WRITE(Words, RENDER_ALLOW) => write,
         IOWR 5 BIND(Bind, RENDER_ALLOW) => bind,
         IOWR 6 DUMP(Dump, RENDER_ALLOW) => dump,
-        IOW 7 SYNC(Sync, RENDER_ALLOW) => sync,
+        IOWR 7 SYNC(Sync, RENDER_ALLOW) => sync,
         IOW 8 SIGNAL(Nothing, RENDER_ALLOW) => signal,
         IOWR 9 WAIT(Sync, RENDER_ALLOW) => wait,
         IOWR 10 RANGE(Range, RENDER_ALLOW) => range,
         IOW 11 MASTER_ONLY(Nothing, MASTER) => master_only,
         IOW 12 UNBIND(Nothing, RENDER_ALLOW) => unbind,
+        IOW 13 ZAP(Nothing, RENDER_ALLOW) => zap,
+        IOW 14 MEMORY(Nothing, RENDER_ALLOW) => memory,
     }
 
     fn show_fdinfo(_: &Device<Self>, file: &File<Self>, p: &mut drm::fdinfo::Printer<'_>) {
@@ -252,6 +256,7 @@ impl drm::Driver for Test {
         if fault.tag() != 7 || fault.offset() != PAGES_OFFSET {
             return fault.sigbus();
         }
+        FAULTS.add(1, Relaxed);
         fault.insert_page(&dev.bound().page)
     }
 }
@@ -464,7 +469,15 @@ fn dump(_: &Entered<'_, Test>, args: &mut Dump, file: &File<Test>) -> Result<u32
 
 fn sync(_: &Entered<'_, Test>, args: &mut Sync, file: &File<Test>) -> Result<u32> {
     let may_block = MayBlock::new();
-    let obj = syncobj::Syncobj::find(file, args.handle)?;
+    let obj = match args.handle {
+        0 => syncobj::Syncobj::new()?,
+        handle => syncobj::Syncobj::find(file, handle)?,
+    };
+
+    if args.handle == 0 {
+        args.handle = obj.create_handle(file)?;
+    }
+
     let chain = (args.point != 0).then(syncobj::Chain::new).transpose()?;
     let slot = FenceSlot::new(&may_block)?;
     let flags = exec::Flags::INTERRUPTIBLE.or(exec::Flags::IGNORE_DUPLICATES);
@@ -491,6 +504,9 @@ fn sync(_: &Entered<'_, Test>, args: &mut Sync, file: &File<Test>) -> Result<u32
             match chain {
                 Some(chain) => obj.add_point(chain, fence.fence(), args.point),
                 None => obj.replace_fence(Some(fence.fence())),
+            }
+            if obj.clone().fence().is_none() {
+                pr_err!("the fence is not there\n");
             }
             *pending = Some(fence);
             Ok(0)
@@ -534,6 +550,57 @@ fn range(_: &Entered<'_, Test>, args: &mut Range, file: &File<Test>) -> Result<u
 
 fn master_only(_: &Entered<'_, Test>, _: &mut Nothing, _: &File<Test>) -> Result<u32> {
     Ok(0)
+}
+
+/// Removes the mapping of the driver's page; returns how often it was asked for until now.
+fn zap(dev: &Entered<'_, Test>, _: &mut Nothing, _: &File<Test>) -> Result<u32> {
+    dev.zap_mappings(PAGES_OFFSET, 4096);
+    Ok(FAULTS.load(Relaxed))
+}
+
+/// Access to memory in all widths; returns the number of the first thing that is wrong.
+fn memory(dev: &Entered<'_, Test>, _: &mut Nothing, _: &File<Test>) -> Result<u32> {
+    let obj = gem::Object::new(
+        dev,
+        3 * 4096,
+        gem::Flags::WRITE_BACK,
+        None,
+        Ok(Object {
+            _alive: Alive::new(&OBJECTS),
+        }),
+    )?;
+    let map = obj.vmap()?;
+    let mut bytes = [0; 4];
+
+    map.fill(8, 8, 0xa5)?;
+    map.write::<u8>(9, 1)?;
+    map.write::<u16>(10, 0x0302)?;
+    map.copy_to_slice(8, &mut bytes)?;
+
+    let segments: u64 = obj.pin()?.segments(4090, 4096).map(|s| s.len).sum();
+    let clipped: u64 = obj.pin()?.segments(3 * 4096 - 1, 10).map(|s| s.len).sum();
+    let checks = [
+        bytes == [0xa5, 1, 2, 3],
+        map.read::<u16>(10)? == 0x0302,
+        map.read::<u8>(16)? == 0 && map.read::<u8>(7)? == 0,
+        map.read32(12)? == 0xa5a5_a5a5,
+        map.read::<u16>(11) == Err(EINVAL),
+        map.write32(3 * 4096 - 3, 0) == Err(EINVAL),
+        map.fill(3 * 4096 - 3, 4, 0) == Err(EINVAL),
+        map.fill(usize::MAX, 2, 0) == Err(EINVAL),
+        map.slice(4096, 0).err() == Some(EINVAL),
+        map.slice(4096, 2 * 4096)?.read32(2 * 4096) == Err(EINVAL),
+        segments == 4096,
+        clipped == 1,
+        obj.pin()?.segments(3 * 4096, 1).next().is_none(),
+        obj.pin()?.segments(u64::MAX, u64::MAX).next().is_none(),
+        obj.flags() == gem::Flags::WRITE_BACK && obj.shared_resv().is_none(),
+    ];
+
+    Ok(match checks.iter().position(|check| !check) {
+        Some(i) => u32::try_from(i)? + 1,
+        None => 0,
+    })
 }
 
 /// Unbinding waits for ioctls to end, so it is left to a worker.

@@ -35,12 +35,14 @@ struct nothing { uint64_t pad; };
 #define WRITE		DRM_IOW(DRM_COMMAND_BASE + 4, struct words)
 #define BIND		DRM_IOWR(DRM_COMMAND_BASE + 5, struct bind)
 #define DUMP		DRM_IOWR(DRM_COMMAND_BASE + 6, struct dump)
-#define SYNC		DRM_IOW(DRM_COMMAND_BASE + 7, struct sync)
+#define SYNC		DRM_IOWR(DRM_COMMAND_BASE + 7, struct sync)
 #define SIGNAL		DRM_IOW(DRM_COMMAND_BASE + 8, struct nothing)
 #define WAIT		DRM_IOWR(DRM_COMMAND_BASE + 9, struct sync)
 #define RANGE		DRM_IOWR(DRM_COMMAND_BASE + 10, struct range)
 #define MASTER_ONLY	DRM_IOW(DRM_COMMAND_BASE + 11, struct nothing)
 #define UNBIND		DRM_IOW(DRM_COMMAND_BASE + 12, struct nothing)
+#define ZAP		DRM_IOW(DRM_COMMAND_BASE + 13, struct nothing)
+#define MEMORY		DRM_IOW(DRM_COMMAND_BASE + 14, struct nothing)
 
 #define PAGE 4096ULL
 #define BASE 0x10000000ULL
@@ -161,7 +163,7 @@ static void test_identity(int fd)
 	OK(!strcmp(desc, "Test of the Rust DRM layer"));
 	OK(!call(fd, DRM_IOCTL_GET_CAP, &cap) && cap.value == 1);
 	OK(call(fd, MASTER_ONLY, &n) == -EACCES);
-	OK(call(fd, DRM_IOW(DRM_COMMAND_BASE + 13, struct nothing), &n) == -EINVAL);
+	OK(call(fd, DRM_IOW(DRM_COMMAND_BASE + 15, struct nothing), &n) == -EINVAL);
 }
 
 static void test_ioctl(int fd)
@@ -300,12 +302,23 @@ static void test_gem(int fd)
 	OK(!gem_close(fd, hidden) && !gem_close(fd, private));
 }
 
+static void test_memory(int fd)
+{
+	struct nothing n = { 0 };
+
+	OK(call(fd, MEMORY, &n) == 0);
+}
+
 static void test_pages(int fd)
 {
 	uint32_t *page = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 1ULL << 56);
+	struct nothing n = { 0 };
 	uint32_t value = 0;
 
 	OK(page != MAP_FAILED && !peek(page + 4, &value) && value == 0x600d);
+	/* It faults once, and once more after it was removed. */
+	OK(!peek(page + 4, &value) && call(fd, ZAP, &n) == 1);
+	OK(!peek(page + 4, &value) && value == 0x600d && call(fd, ZAP, &n) == 2);
 	OK(mprotect(page, PAGE, PROT_READ | PROT_WRITE) && errno == EACCES);
 	OK(!munmap(page, PAGE));
 	OK(mmap(NULL, PAGE, PROT_WRITE, MAP_SHARED, fd, 1ULL << 56) == MAP_FAILED && errno == EINVAL);
@@ -432,6 +445,9 @@ static void test_sync(int fd)
 	OK(!bind(fd, 1, buffer, BASE, PAGE, 0, 0, 0) && !bind(fd, 1, other, BASE + PAGE, PAGE, 0, 0, 0));
 	OK(!call(fd, DRM_IOCTL_SYNCOBJ_CREATE, &binary) && !call(fd, DRM_IOCTL_SYNCOBJ_CREATE, &timeline));
 	OK(call(fd, SYNC, &s) == -ENOENT && call(fd, WAIT, &s) == -ENOENT);
+	s.handle = 0;
+	OK(!call(fd, SYNC, &s) && s.handle && call(fd, WAIT, &s) == 0);
+	OK(!call(fd, SIGNAL, &n) && call(fd, WAIT, &s) == 1);
 	s.handle = binary.handle;
 	OK(call(fd, WAIT, &s) == -EINVAL);
 	OK(call(fd, SIGNAL, &n) == -ENOENT);
@@ -609,6 +625,7 @@ int main(void)
 	test_identity(fd);
 	test_ioctl(fd);
 	test_gem(fd);
+	test_memory(fd);
 	test_pages(fd);
 	test_gpuvm(fd);
 	test_gpuvm_random(fd);
