@@ -49,6 +49,13 @@ fn gone(err: Error) -> Error {
 }
 
 /// GROUP_SUBMIT.
+///
+/// # Errors
+///
+/// Nothing was submitted then. `EINVAL`: padding not zero, an unknown group, one that can't run any
+/// more, and as [`SubmitArgs::parse`], [`SyncOp::parse`] and [`Signals::add`]; what looking up a
+/// fence to wait for returns; `EFAULT`, `E2BIG`, `ENOMEM`; `ERESTARTSYS` if a signal arrives while
+/// reservations are locked.
 pub(crate) fn group_submit(
     _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_group_submit,

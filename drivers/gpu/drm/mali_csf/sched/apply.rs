@@ -17,8 +17,7 @@ use kernel::sync::Arc;
 use super::events;
 use super::policy::{
     Exit,
-    Plan,
-    MAX_SLOTS, //
+    Plan, //
 };
 use super::{
     Core,
@@ -110,16 +109,15 @@ pub(super) fn refresh(core: &Core, state: &State) -> Result<(), Stuck> {
     if busy <= core.slots {
         return Ok(());
     }
-    let asked = || {
-        state.seats.iter().enumerate().filter_map(|(index, seat)| {
-            let group = &seat.as_ref()?.group;
-            (group.busy_queues() != 0).then_some((group, csg(core, index)?))
-        })
-    };
     let mut slots = 0;
-    for (_, csg) in asked() {
-        csg.request(CsgReq::STATUS_UPDATE);
-        slots |= csg.slot().bit();
+    for (index, seat) in state.seats.iter().enumerate() {
+        let (Some(seat), Some(csg)) = (seat, csg(core, index)) else {
+            continue;
+        };
+        if seat.group.busy_queues() != 0 {
+            csg.request(CsgReq::STATUS_UPDATE);
+            slots |= csg.slot().bit();
+        }
     }
     if slots == 0 {
         return Ok(());
@@ -293,5 +291,4 @@ pub(super) fn vacate(core: &Core, state: &mut State, index: usize) {
     let resident = core.residents.lock().get_mut(index).and_then(Option::take);
     let seat = state.seats.get_mut(index).and_then(Option::take);
     drop((resident, seat));
-    debug_assert!(index < MAX_SLOTS);
 }
