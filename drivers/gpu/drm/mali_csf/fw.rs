@@ -211,10 +211,7 @@ pub(crate) struct Firmware {
     regs: Arc<Regs>,
     signals: Arc<Signals>,
     iface: Interface,
-    /// Keeps the MCU's address space in its slot.
-    _active: Active,
-    _sections: KVec<KernelBo>,
-    vm: Arc<Vm>,
+    memory: Arc<Memory>,
     wq: Arc<Workqueue>,
     #[pin]
     ping: DelayedWork<Self>,
@@ -224,10 +221,19 @@ impl_has_delayed_work! {
     impl HasDelayedWork<Self> for Firmware { self.ping }
 }
 
-/// A running MCU; stopped on drop.
+/// What the MCU runs from.
+struct Memory {
+    /// Keeps the MCU's address space in its slot.
+    _active: Active,
+    _sections: KVec<KernelBo>,
+    vm: Arc<Vm>,
+}
+
+/// A running MCU; stopped on drop, before its memory can go away.
 pub(crate) struct Mcu {
     dev: ARef<device::Device>,
     regs: Arc<Regs>,
+    _memory: Arc<Memory>,
 }
 
 impl Mcu {
@@ -237,6 +243,7 @@ impl Mcu {
         regs: &Arc<Regs>,
         signals: &Signals,
         line: &Requested<Signals>,
+        memory: Arc<Memory>,
     ) -> Result<Self> {
         signals.booted.store(false, Release);
         line.line().enable(u32::MAX);
@@ -245,6 +252,7 @@ impl Mcu {
         let this = Self {
             dev: dev.into(),
             regs: regs.clone(),
+            _memory: memory,
         };
 
         let booted = signals
@@ -352,11 +360,18 @@ impl Firmware {
         let vm = Vm::new_mcu(ddev, mmu, auto)?;
         let (sections, shared) = load(dev, &vm, parameters.arch)?;
         let map = sections.get(shared).ok_or(EINVAL)?.vmap()?;
-        let active = vm.activate()?;
-        let mcu = Mcu::start(dev, regs, signals, line).inspect_err(|_| line.suspend())?;
+        let memory = Arc::new(
+            Memory {
+                _active: vm.activate()?,
+                _sections: sections,
+                vm,
+            },
+            GFP_KERNEL,
+        )?;
+        let mcu = Mcu::start(dev, regs, signals, line, memory.clone())?;
 
         let shared = Arc::pin_init(Shared::new(map), GFP_KERNEL)?;
-        let iface = Interface::parse(dev, shared).inspect_err(|_| line.suspend())?;
+        let iface = Interface::parse(dev, shared)?;
         let wq = Arc::new(Workqueue::unbound(c"mali_csf-ping")?, GFP_KERNEL)?;
         let this = Arc::pin_init(
             pin_init!(Self {
@@ -364,9 +379,7 @@ impl Firmware {
                 regs: regs.clone(),
                 signals: signals.clone(),
                 iface,
-                _active: active,
-                _sections: sections,
-                vm,
+                memory,
                 wq,
                 ping <- new_delayed_work!("Firmware::ping"),
             }),
@@ -493,7 +506,7 @@ impl Firmware {
     ///
     /// `ENOSPC`, `ENOMEM`.
     pub(crate) fn alloc_queue_iface(&self) -> Result<QueueIface> {
-        QueueIface::new(&self.vm)
+        QueueIface::new(&self.memory.vm)
     }
 
     /// Memory for a suspended group; `size` bytes as [`Csif`] says.
@@ -503,7 +516,7 @@ impl Firmware {
     /// `EINVAL` if `size` is 0, `ENOSPC`, `ENOMEM`.
     pub(crate) fn alloc_suspend_buf(&self, size: u32) -> Result<KernelBo> {
         let size = usize::try_from(size)?;
-        KernelBo::new_gpu_only(&self.vm, size, MapFlags::NOEXEC, Place::Anywhere)
+        KernelBo::new_gpu_only(&self.memory.vm, size, MapFlags::NOEXEC, Place::Anywhere)
     }
 }
 
