@@ -197,7 +197,12 @@ impl Gpu {
         let (mcu, mut bus) = self.parts(host);
         match target {
             Target::Irq(line, reg) => {
-                bus.env.irqs.looked_at(line);
+                if let Some(pending) = bus.env.irqs.looked_at(line) {
+                    let note = "pending events are read and never cleared";
+                    let place = Place::Line(line);
+                    bus.env
+                        .record(Kind::IrqStorm, place, u64::from(pending), note);
+                }
                 let block = bus.env.irqs.block(line);
                 match reg {
                     0x0 => block.rawstat(),

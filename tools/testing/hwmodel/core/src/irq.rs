@@ -16,6 +16,10 @@ pub const STUCK_NS: u64 = 2_000_000_000;
 /// So many deliveries without any access to the block in between are a storm.
 pub const STORM_DELIVERIES: u32 = 1000;
 
+/// So many reads of pending events without any write to the block are a handler that forgot to
+/// clear them.
+pub const FORGOTTEN_READS: u32 = 10_000;
+
 /// One interrupt block.
 pub struct IrqBlock {
     line: Line,
@@ -25,6 +29,8 @@ pub struct IrqBlock {
     high_since: u64,
     reported: bool,
     deliveries: u32,
+    /// Reads of pending events since the last write.
+    reads: u32,
     /// Rising edges still to be swallowed.
     drop: u32,
     /// The present assertion is swallowed.
@@ -43,6 +49,7 @@ impl IrqBlock {
             high_since: 0,
             reported: false,
             deliveries: 0,
+            reads: 0,
             drop: 0,
             swallowed: false,
             repeat: 0,
@@ -167,6 +174,7 @@ impl Irqs {
         let served = block.status() & bits;
         block.rawstat &= !bits;
         block.deliveries = 0;
+        block.reads = 0;
         block.update(host, now, counters);
         if served != 0 && block.repeat > 0 {
             block.repeat -= 1;
@@ -187,12 +195,21 @@ impl Irqs {
         let block = self.block_mut(line);
         block.mask = mask;
         block.deliveries = 0;
+        block.reads = 0;
         block.update(host, now, counters);
     }
 
-    /// A read of any register of the block: the handler looks at it.
-    pub(crate) fn looked_at(&mut self, line: Line) {
-        self.block_mut(line).deliveries = 0;
+    /// A read of any register of the block: the handler looks at it. Returns the pending events
+    /// when they have been looked at much too often.
+    pub(crate) fn looked_at(&mut self, line: Line) -> Option<u32> {
+        let block = self.block_mut(line);
+        block.deliveries = 0;
+        if block.rawstat == 0 {
+            block.reads = 0;
+            return None;
+        }
+        block.reads = block.reads.saturating_add(1);
+        (block.reads == FORGOTTEN_READS).then_some(block.rawstat)
     }
 
     /// Forgets pending events and masks, as a reset or a loss of power does.

@@ -6,9 +6,9 @@
 //! # Ordering
 //!
 //! TRANSTAB, TRANSCFG and MEMATTR take effect with the next UPDATE, not when they are written. A
-//! LOCK stalls accesses to its region from the moment it is issued until an UNLOCK or a flush of
-//! that region completes; only these, UPDATE and a reset drop cached translations. Tables may be
-//! edited under a lock, or while the space is not enabled.
+//! LOCK stalls accesses to its region from when it completes until an UNLOCK or a flush of that
+//! region completes; only these, UPDATE and a reset drop cached translations. Tables may be edited
+//! under a lock, or while the space is not enabled.
 
 pub mod config;
 pub mod space;
@@ -222,9 +222,27 @@ impl Mmu {
                     space.update(env, place, va_bits, pa_bits, coherent);
                     enabled = Some(space.mode != Mode::Unmapped);
                 }
-                Command::Lock => (),
+                Command::Lock => space.lock(),
                 Command::Unlock | Command::FlushPt | Command::FlushMem => {
                     space.release(env);
+                    let table = match space.mode {
+                        Mode::Table(table) => table,
+                        Mode::Unmapped | Mode::Identity => return Some((as_nr, None)),
+                    };
+                    let walk = Walk {
+                        table,
+                        va_bits,
+                        pa_bits,
+                        coherent,
+                    };
+                    for entry in space.tlb.iter() {
+                        let va = entry.base();
+                        if walk.changed(env, entry) {
+                            let place = Place::Virtual { as_nr, va };
+                            let note = "changed, but not in the invalidated region";
+                            env.record(Kind::StaleTlb, place, entry.raw, note);
+                        }
+                    }
                 }
             }
             env.raise(Line::Mmu, 1u32 << (16 + u32::from(as_nr)));
@@ -292,14 +310,9 @@ impl Mmu {
         let entry = match space.tlb.lookup(va) {
             Some(entry) => {
                 env.count(Counter::TlbHit);
-                let fresh = walk.quietly(env, va).map_or(0, |leaf| leaf.raw);
-                if (fresh ^ entry.raw) & !walk::SOFTWARE != 0 {
-                    env.record(
-                        Kind::StaleTlb,
-                        place,
-                        fresh,
-                        "entry changed since it was cached",
-                    );
+                if walk.changed(env, &entry) {
+                    let note = "entry changed since it was cached";
+                    env.record(Kind::StaleTlb, place, entry.raw, note);
                 }
                 entry
             }

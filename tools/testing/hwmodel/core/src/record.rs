@@ -61,7 +61,7 @@ kinds! {
     CoherencyLate = "coherency-late", "Coherency or L2 configuration was changed while L2 was on.";
     CoherencyBad = "coherency-bad", "An unsupported coherency protocol was selected.";
     LineStuck = "line-stuck", "An interrupt line was left asserted.";
-    IrqStorm = "irq-storm", "An interrupt was delivered again and again without being served.";
+    IrqStorm = "irq-storm", "An interrupt was delivered or looked at again and again without being served.";
     // Address spaces.
     AsAbsent = "as-absent", "An address space that is not present was programmed.";
     AsBusy = "as-busy", "An address space was programmed or commanded while active.";
@@ -72,7 +72,7 @@ kinds! {
     AsLive = "as-live", "The tables of an enabled address space were swapped while in use.";
     PteReserved = "pte-reserved", "A table entry has reserved or unsupported bits set.";
     PteAttributes = "pte-attributes", "A table entry's memory attributes contradict the set-up.";
-    StaleTlb = "stale-tlb", "A cached translation was used after its table entry changed.";
+    StaleTlb = "stale-tlb", "A cached translation was kept or used after its table entry changed.";
     WalkOutsideRam = "walk-outside-ram", "A table lies outside of the device's memory.";
     DmaOutsideRam = "dma-outside-ram", "A translated address is outside of the device's memory.";
     DmaUnpowered = "dma-unpowered", "Memory was accessed while the L2 was not ready.";

@@ -78,6 +78,8 @@ pub struct Space {
     /// STATUS has not yet shown the latest command.
     unseen: bool,
     region: Option<Region>,
+    /// The region of a LOCK in progress.
+    locking: Option<Region>,
     /// The configuration in force.
     pub mode: Mode,
     /// A fault was reported and the slot has not been updated since: requesters that fault stall.
@@ -103,6 +105,7 @@ impl Space {
             command: None,
             unseen: false,
             region: None,
+            locking: None,
             mode: Mode::Unmapped,
             faulted: false,
             hangs: 0,
@@ -122,6 +125,7 @@ impl Space {
         self.command = None;
         self.unseen = false;
         self.region = None;
+        self.locking = None;
         self.mode = Mode::Unmapped;
         self.faulted = false;
         self.tlb.clear();
@@ -233,7 +237,7 @@ impl Space {
                 };
                 // A lock in place of another one is no mistake in itself: drivers widen a region so.
                 // What was locked before goes on with the translations that it had.
-                self.region = Some(region);
+                self.locking = Some(region);
             }
             Command::Unlock => {
                 env.count(Counter::AsUnlock);
@@ -349,6 +353,11 @@ impl Space {
         self.faulted = false;
         self.tlb.clear();
         env.count(Counter::TlbInvalidate);
+    }
+
+    /// The region of a LOCK is locked from now on: what was in flight is complete.
+    pub fn lock(&mut self) {
+        self.region = self.locking.take();
     }
 
     /// Drops cached translations of the locked region, or all if none is locked, and the lock.

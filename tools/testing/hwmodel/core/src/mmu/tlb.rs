@@ -32,6 +32,11 @@ impl Entry {
         }
     }
 
+    /// The first virtual address that it translates.
+    pub fn base(&self) -> u64 {
+        self.base
+    }
+
     fn covers(&self, va: u64) -> bool {
         va >> self.shift == self.base >> self.shift
     }
@@ -69,6 +74,11 @@ impl Tlb {
             .flatten()
             .find(|e| e.covers(va))
             .copied()
+    }
+
+    /// All cached translations.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> + '_ {
+        self.entries.iter().flatten()
     }
 
     /// Caches a translation, in place of the oldest if there is no room.

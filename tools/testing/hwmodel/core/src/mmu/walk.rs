@@ -9,6 +9,7 @@ use crate::record::Place;
 use super::config::attributes;
 use super::config::Table;
 use super::config::Type;
+use super::tlb::Entry;
 use super::Access;
 
 /// EXCEPTION_TYPE of a translation fault at level 0; further levels follow.
@@ -25,7 +26,7 @@ pub const ADDRESS_SIZE_FAULT_OUT: u8 = 0xe4;
 pub const MEMORY_ATTRIBUTE_FAULT: u8 = 0xe8;
 
 /// Bits of a leaf entry that the hardware ignores and software may change at any time.
-pub const SOFTWARE: u64 = 0xf << 55;
+const SOFTWARE: u64 = 0xf << 55;
 
 /// The last level.
 const LAST: u8 = 3;
@@ -100,6 +101,15 @@ impl Walk {
     /// Translates, and records nothing.
     pub fn quietly(&self, env: &Env<'_>, va: u64) -> Option<Leaf> {
         self.descend(env, va, &mut None).ok()
+    }
+
+    /// Whether the tables say something else than a cached translation. What software may change
+    /// at any time does not count.
+    pub fn changed(&self, env: &Env<'_>, entry: &Entry) -> bool {
+        let fresh = self.quietly(env, entry.base());
+        fresh.is_none_or(|leaf| {
+            leaf.level != entry.level || (leaf.raw ^ entry.raw) & !SOFTWARE != 0
+        })
     }
 
     /// The level at which walks start.
