@@ -92,18 +92,20 @@ struct Seat {
 
 /// What decisions are made from, and change.
 struct State {
-    /// All groups that may have jobs. Its capacity is that of `views` at least.
+    /// All groups that may have jobs.
     groups: KVec<Arc<Group>>,
-    /// Memory for the snapshot that decisions are made from.
+    /// Memory for the snapshot that decisions are made from: there is room for all groups.
     views: KVec<View>,
     /// Indexed by the number of the firmware's slot.
     seats: [Option<Seat>; MAX_SLOTS],
     last_full: Instant<Monotonic>,
+    /// The device goes away: no group is added any more.
     closed: bool,
 }
 
 /// When the next decision is due.
 struct Timer {
+    /// Never again.
     closed: bool,
     /// A tick was asked for at once; later ones don't postpone it.
     urgent: bool,
@@ -129,6 +131,7 @@ pub(crate) struct Core {
     blocked: AtomicFlag,
     /// A sync object has changed since the last decision.
     sync_updated: AtomicFlag,
+    /// For decisions: they are part of the way from commit to signal.
     wq: wq::Workqueue,
     /// For what allocates, or frees what was allocated.
     memory: wq::Workqueue,
@@ -262,6 +265,7 @@ impl Core {
         (next, state.groups.iter().any(|group| is_garbage(group)))
     }
 
+    /// A decision with hardware that works. Returns when the next one is due.
     fn rotate(
         self: &Arc<Self>,
         state: &mut State,
