@@ -219,6 +219,30 @@ static inline void cs_store_state(struct cs *cs, enum cs_state state, uint8_t pa
 	cs_op(cs, 40, (uint64_t)pair << 40 | (uint64_t)state << 32 | (uint16_t)offset);
 }
 
+enum cs_heap_operation {
+	CS_TILING_STARTED = 0,
+	CS_TILING_COMPLETED = 1,
+	CS_FRAGMENT_COMPLETED = 3,
+};
+
+/* The tiler heap whose context is at [pair]. */
+static inline void cs_heap_set(struct cs *cs, uint8_t pair)
+{
+	cs_op(cs, 48, (uint64_t)pair << 40);
+}
+
+/* Counts render passes of the heap. */
+static inline void cs_heap_operation(struct cs *cs, enum cs_heap_operation operation)
+{
+	cs_op(cs, 49, (uint64_t)operation << 32);
+}
+
+/* A draw: vertices in r33, instances in r34, tiler context at [r40]. */
+static inline void cs_run_idvs(struct cs *cs)
+{
+	cs_op(cs, 6, 0);
+}
+
 static inline void cs_error_barrier(struct cs *cs)
 {
 	cs_op(cs, 47, 0);
