@@ -19,6 +19,8 @@ mod job_queue;
 mod job_rig;
 #[path = "job_stress.rs"]
 mod job_stress;
+#[path = "soc_gate.rs"]
+mod soc_gate;
 #[path = "soc_pgtable.rs"]
 mod soc_pgtable;
 
