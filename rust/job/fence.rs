@@ -218,7 +218,7 @@ impl Fence {
         // SAFETY: `visit::<F>` may be called with a valid fence and a pointer to an `F`, which is
         // what it gets, and no call happens after the function has returned.
         to_result(unsafe {
-            shims::c::shim_job_fence_for_each_leaf(
+            shims::c::shim_job_fence_visit_leaves(
                 self.as_raw(),
                 Some(visit::<F>),
                 core::ptr::from_mut(&mut f).cast(),

@@ -54,8 +54,8 @@ bool shim_job_fence_is_later_or_same(struct dma_fence *fence, struct dma_fence *
 	return fence->context == other->context && dma_fence_is_later_or_same(fence, other);
 }
 
-int shim_job_fence_for_each_leaf(struct dma_fence *fence,
-				 int (*fn)(struct dma_fence *leaf, void *data), void *data)
+int shim_job_fence_visit_leaves(struct dma_fence *fence,
+				int (*fn)(struct dma_fence *leaf, void *data), void *data)
 {
 	struct dma_fence_unwrap iter;
 	struct dma_fence *leaf;

@@ -26,7 +26,7 @@ bool shim_job_fence_is_later_or_same(struct dma_fence *fence, struct dma_fence *
  * Calls @fn for every leaf of @fence (the fence itself if it is no array and no chain) until one
  * call returns non-zero; returns that value, or 0. The leaf is valid during the call only.
  */
-int shim_job_fence_for_each_leaf(struct dma_fence *fence,
-				 int (*fn)(struct dma_fence *leaf, void *data), void *data);
+int shim_job_fence_visit_leaves(struct dma_fence *fence,
+				int (*fn)(struct dma_fence *leaf, void *data), void *data);
 
 #endif
