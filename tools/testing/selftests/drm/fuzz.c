@@ -11,7 +11,7 @@
 
 #define CALLS		6000
 #define STREAMS		60
-#define LIMIT		120	/* seconds */
+#define LIMIT		900	/* seconds */
 
 static uint64_t seed;
 
