@@ -107,9 +107,8 @@ impl Walk {
     /// at any time does not count.
     pub fn changed(&self, env: &Env<'_>, entry: &Entry) -> bool {
         let fresh = self.quietly(env, entry.base());
-        fresh.is_none_or(|leaf| {
-            leaf.level != entry.level || (leaf.raw ^ entry.raw) & !SOFTWARE != 0
-        })
+        fresh
+            .is_none_or(|leaf| leaf.level != entry.level || (leaf.raw ^ entry.raw) & !SOFTWARE != 0)
     }
 
     /// The level at which walks start.
