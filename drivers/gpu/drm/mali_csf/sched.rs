@@ -8,7 +8,7 @@
 //!
 //! **Locking.** From the outside in:
 //! - `state`: the list of groups and who sits in which slot. Held for a whole decision, including
-//!   the waits for the firmware (at most 100 ms each). Nothing is allocated with it held, and no
+//!   the waits for the firmware (each of them bounded). Nothing is allocated with it held, and no
 //!   fence is waited for.
 //! - `residents`: which group the events of a slot belong to. Held while events are handled and
 //!   fences signalled; the interrupt thread takes this one only, so that a decision that waits

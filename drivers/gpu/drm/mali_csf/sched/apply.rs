@@ -35,8 +35,8 @@ use crate::group::Group;
 
 /// Time that the firmware has to acknowledge a request, in milliseconds.
 ///
-/// It takes microseconds. Those who miss it lose all groups, so this is long enough for a host that
-/// has other things to do than to run a model of the firmware.
+/// It takes microseconds. A firmware that misses it costs all groups, so this leaves room for a
+/// processor that was busy elsewhere.
 const ACK_TIMEOUT_MS: u32 = 1000;
 
 /// The firmware didn't do as it was told in time, or can't be reached.
