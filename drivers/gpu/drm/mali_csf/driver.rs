@@ -43,7 +43,10 @@ use crate::{
         Firmware, //
     },
     gem, gpu, group, heap,
-    irq::Requested,
+    irq::{
+        Line,
+        Requested, //
+    },
     mmu::Mmu,
     power::Power,
     query,
@@ -202,8 +205,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
         pdev,
         c"gpu",
         c"mali_csf-gpu",
-        regs.clone(),
-        IntBlock::Gpu,
+        Line::new(regs.clone(), IntBlock::Gpu)?,
         gpu.clone(),
     )?);
     gpu_irq.0.line().enable(gpu::Block::EVENTS);
@@ -213,17 +215,22 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     gpu.l2_power_on()?;
     let l2 = L2(gpu.clone());
 
-    let mmu = Mmu::new(plain.into(), regs.clone(), gpu.clone(), info);
+    let mmu_line = Line::new(regs.clone(), IntBlock::Mmu)?;
+    let mmu = Mmu::new(
+        plain.into(),
+        regs.clone(),
+        gpu.clone(),
+        mmu_line.clone(),
+        info,
+    );
     let mmu = Arc::pin_init(mmu, GFP_KERNEL)?;
     let mmu_irq = Interrupt(Requested::new(
         pdev,
         c"mmu",
         c"mali_csf-mmu",
-        regs.clone(),
-        IntBlock::Mmu,
+        mmu_line,
         mmu.clone(),
     )?);
-    mmu.set_line(mmu_irq.0.line().clone());
     mmu_irq.0.resume();
     let spaces = Spaces(mmu.clone());
 
@@ -232,8 +239,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
         pdev,
         c"job",
         c"mali_csf-job",
-        regs.clone(),
-        IntBlock::Job,
+        Line::new(regs.clone(), IntBlock::Job)?,
         signals.clone(),
     )?);
     let parameters = fw::Parameters {

@@ -16,7 +16,7 @@
 //!
 //! # Blocking
 //!
-//! [`Line::suspend`] waits for the thread: not to be called with anything held that
+//! [`Requested::suspend`] waits for the thread: not to be called with anything held that
 //! [`Events::handle`] takes. The thread passes the gate for single accesses only, so that a handler
 //! which sleeps does not hold up a reset.
 
@@ -54,25 +54,30 @@ struct State {
     active: bool,
 }
 
-/// One interrupt block and its handler.
+/// One interrupt block. It doesn't know its handler, so that what handles the events may hold it.
 #[pin_data]
-pub(crate) struct Line<T: Events> {
+pub(crate) struct Line {
     regs: Arc<Regs>,
     block: Block,
     #[pin]
     state: SpinLock<State>,
-    events: Arc<T>,
 }
 
-impl<T: Events> Line<T> {
+impl Line {
     /// A line that reports nothing yet.
-    fn new(regs: Arc<Regs>, block: Block, events: Arc<T>) -> impl PinInit<Self> {
-        pin_init!(Self {
-            regs,
-            block,
-            state <- new_spinlock!(State { mask: 0, active: false }, "Line::state"),
-            events,
-        })
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(regs: Arc<Regs>, block: Block) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                regs,
+                block,
+                state <- new_spinlock!(State { mask: 0, active: false }, "Line::state"),
+            }),
+            GFP_KERNEL,
+        )
     }
 
     /// Changes the state and writes the mask that follows from it.
@@ -96,22 +101,29 @@ impl<T: Events> Line<T> {
     }
 }
 
-impl<T: Events> IrqHandler for Line<T> {
+/// A line, and who handles its events.
+struct Handler<T: Events> {
+    line: Arc<Line>,
+    events: Arc<T>,
+}
+
+impl<T: Events> IrqHandler for Handler<T> {
     fn raw(&self) -> Wake {
-        let Some(hw) = self.regs.enter() else {
+        let Some(hw) = self.line.regs.enter() else {
             return Wake::None;
         };
-        if self.block.stat(&hw) == 0 {
+        if self.line.block.stat(&hw) == 0 {
             return Wake::None;
         }
-        self.block.set_mask(&hw, 0);
+        self.line.block.set_mask(&hw, 0);
         Wake::Thread
     }
 
     fn thread(&self) {
+        let Line { regs, block, state } = &*self.line;
         loop {
-            let wanted = self.state.lock().mask;
-            let Some(pending) = self.regs.enter().map(|hw| self.block.rawstat(&hw)) else {
+            let wanted = state.lock().mask;
+            let Some(pending) = regs.enter().map(|hw| block.rawstat(&hw)) else {
                 return;
             };
             let events = pending & wanted;
@@ -120,36 +132,38 @@ impl<T: Events> IrqHandler for Line<T> {
             }
             self.events.handle(events);
         }
-        self.change(|_| {});
+        self.line.change(|_| {});
     }
 }
 
 /// A requested line. Freed on drop.
 pub(crate) struct Requested<T: Events> {
-    line: Arc<Line<T>>,
-    irq: Irq<Line<T>>,
+    line: Arc<Line>,
+    irq: Irq<Handler<T>>,
 }
 
 impl<T: Events> Requested<T> {
-    /// Requests the interrupt called `name` of `dev` for `block`. It reports nothing before
+    /// Requests the interrupt called `name` of `dev` for `line`. It reports nothing before
     /// [`resume`](Self::resume).
     pub(crate) fn new(
         dev: &kernel::platform::Device<device::Bound>,
         name: &CStr,
         label: &'static CStr,
-        regs: Arc<Regs>,
-        block: Block,
+        line: Arc<Line>,
         events: Arc<T>,
     ) -> Result<Self> {
-        let line = Arc::pin_init(Line::new(regs, block, events), GFP_KERNEL)?;
         line.change(|_| {});
-        let irq = Irq::request_by_name(dev, name, label, true, line.clone())
+        let handler = Handler {
+            line: line.clone(),
+            events,
+        };
+        let irq = Irq::request_by_name(dev, name, label, true, Arc::new(handler, GFP_KERNEL)?)
             .inspect_err(|err| dev_err!(dev, "no usable interrupt \"{name}\": {err:?}\n"))?;
         Ok(Self { line, irq })
     }
 
     /// The line, for those who change its mask.
-    pub(crate) fn line(&self) -> &Arc<Line<T>> {
+    pub(crate) fn line(&self) -> &Line {
         &self.line
     }
 

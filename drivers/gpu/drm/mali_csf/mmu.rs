@@ -39,7 +39,6 @@ use kernel::{
         },
         Arc,
         Mutex,
-        SetOnce,
         SpinLock, //
     },
     time::Delta, //
@@ -171,7 +170,8 @@ pub(crate) struct Mmu {
     gpu: Arc<gpu::Block>,
     va_bits: u32,
     pa_bits: u32,
-    line: SetOnce<Arc<Line<Mmu>>>,
+    /// Through which faults are reported.
+    line: Arc<Line>,
     #[pin]
     slots: Mutex<State>,
     #[pin]
@@ -184,6 +184,7 @@ impl Mmu {
         dev: ARef<device::Device>,
         regs: Arc<Regs>,
         gpu: Arc<gpu::Block>,
+        line: Arc<Line>,
         info: gpu::Info,
     ) -> impl PinInit<Self> {
         let as_present = info.as_present;
@@ -193,7 +194,7 @@ impl Mmu {
             gpu,
             va_bits: info.va_bits(),
             pa_bits: info.pa_bits(),
-            line: SetOnce::new(),
+            line,
             slots <- new_mutex!(
                 State {
                     slots: Slots::new(as_present),
@@ -203,11 +204,6 @@ impl Mmu {
             ),
             sched <- new_spinlock!(None, "Mmu::sched"),
         })
-    }
-
-    /// Says through which line faults are reported. Once, before the first slot is used.
-    pub(crate) fn set_line(&self, line: Arc<Line<Mmu>>) {
-        self.line.populate(line);
     }
 
     /// Whom to tell about faults; `None` before the scheduler goes away.
@@ -272,9 +268,7 @@ impl Mmu {
         if core::mem::take(&mut state.hw(slot)?.faulty) {
             IntBlock::Mmu.clear(&hw, slot.bit());
         }
-        if let Some(line) = self.line.as_ref() {
-            line.enable(slot.bit());
-        }
+        self.line.enable(slot.bit());
 
         let Translation {
             transtab,
@@ -310,9 +304,7 @@ impl Mmu {
         let hw = regs::enter(&self.regs)?;
         let n = slot.index();
 
-        if let Some(line) = self.line.as_ref() {
-            line.disable(slot.bit());
-        }
+        self.line.disable(slot.bit());
         self.gpu.flush_caches()?;
         if core::mem::take(&mut state.hw(slot)?.locked) {
             self.command(&hw, slot, Command::Unlock)?;
