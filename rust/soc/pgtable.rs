@@ -303,7 +303,7 @@ impl Update<'_> {
     ) -> Result {
         let total = self.checked_size(va, size, count)?;
         let oas = self.table.cfg().oas;
-        if !pa.is_multiple_of(size.bytes()) {
+        if pa % size.bytes() != 0 {
             return Err(EINVAL);
         }
         if total == 0 {

@@ -37,7 +37,7 @@ impl Va {
 
     /// Whether it is a multiple of `size`.
     pub const fn is_aligned(self, size: u64) -> bool {
-        self.0.is_multiple_of(size)
+        self.0 % size == 0
     }
 }
 
@@ -114,7 +114,7 @@ pub fn chunk(va: Va, pa: u64, left: u64) -> (PageSize, usize) {
     let page = PageSize::Size4K.bytes();
     let block = PageSize::Size2M.bytes();
 
-    let (size, bytes) = if !va.is_aligned(page) || !pa.is_multiple_of(page) {
+    let (size, bytes) = if !va.is_aligned(page) || pa % page != 0 {
         (PageSize::Size4K, 0)
     } else if (va.raw() ^ pa) & (block - 1) != 0 {
         // The two never reach a block boundary together.
