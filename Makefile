@@ -36,7 +36,7 @@ help:
 	@echo 'make              build mali_csf.ko against KDIR= (default: the running kernel), into out/modules'
 	@echo 'make demo         boot a Linux 7.3 with a modelled Mali-G610 in it and run the demo'
 	@echo '                  DRIVER=mali_csf (default), panthor (the kernel'"'"'s own C driver) or tyr'
-	@echo 'make test         run the tests; SUITE=name picks one, DEBUG=1 uses the KASAN/lockdep/kmemleak kernel'
+	@echo 'make test         run the tests; SUITE=name picks one, DEBUG=1 uses the KASAN/kmemleak and lockdep kernels'
 	@echo 'make test-all     also the long suites'
 	@echo 'make check        formatting, clippy and documentation checks'
 	@echo 'make clean        remove out/ (the cache outside the checkout stays)'
