@@ -43,6 +43,18 @@ pub mod c {
         _opaque: [u8; 0],
     }
 
+    /// `struct kthread_worker`, only ever handled by pointer.
+    #[repr(C)]
+    pub struct kthread_worker {
+        _opaque: [u8; 0],
+    }
+
+    /// `struct kthread_work`, embedded by those who queue it.
+    #[repr(C, align(8))]
+    pub struct kthread_work {
+        _opaque: [u8; SHIM_SOC_WORKER_ITEM_SIZE as usize],
+    }
+
     include!(env!("SHIMS_GENERATED"));
 }
 

@@ -28,6 +28,8 @@ pub mod opp;
 pub mod pgtable;
 #[path = "soc/wait.rs"]
 pub mod wait;
+#[path = "soc/worker.rs"]
+pub mod worker;
 #[path = "soc/wq.rs"]
 pub mod wq;
 

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * What the crate `soc` needs and what the kernel offers only as macros.
+ * What the crate `soc` needs and what the kernel offers only as inline functions or macros.
  */
 #ifndef SHIM_SOC_H
 #define SHIM_SOC_H
 
 #include <linux/io-pgtable.h>
+#include <linux/kthread.h>
+#include <linux/types.h>
 
 static const unsigned long SHIM_SOC_PGTABLE_NO_WARN = IO_PGTABLE_QUIRK_NO_WARN;
+static const unsigned long SHIM_SOC_WORKER_ITEM_SIZE = sizeof(struct kthread_work);
+
+/* A thread of SCHED_FIFO that runs work items; an error pointer without memory. */
+struct kthread_worker *shim_soc_worker_create_realtime(const char *name);
+void shim_soc_worker_item_init(struct kthread_work *work, void (*fn)(struct kthread_work *work));
+/* Whether the current task runs at real-time or deadline priority, its own or a lent one. */
+bool shim_soc_current_is_realtime(void);
 
 #endif
