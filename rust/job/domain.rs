@@ -15,7 +15,8 @@
 //!
 //! # Blocking
 //!
-//! Dropping a [`Domain`] waits for its workers.
+//! Dropping a [`Domain`] waits for its workers: a workqueue for what ordinary tasks have submitted,
+//! and a thread of `SCHED_FIFO` for what real-time tasks have.
 
 use core::mem::ManuallyDrop;
 
@@ -34,7 +35,10 @@ use kernel::{
     }, //
 };
 
-use soc::wq::Workqueue;
+use soc::{
+    worker::Worker,
+    wq::Workqueue, //
+};
 
 use crate::MayBlock;
 
@@ -45,6 +49,7 @@ pub(crate) struct Shared {
     /// Destroyed by the owner, [`Domain`], and not by whoever drops the last reference, which may be
     /// one of the workers.
     wq: ManuallyDrop<Workqueue>,
+    realtime: ManuallyDrop<Worker>,
     /// Queues that may still use the workers.
     live: Atomic<u32>,
 }
@@ -52,6 +57,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn wq(&self) -> &Workqueue {
         &self.wq
+    }
+
+    pub(crate) fn realtime(&self) -> &Worker {
+        &self.realtime
     }
 
     pub(crate) fn add_queue(&self) {
@@ -73,14 +82,20 @@ pub struct Domain {
 
 impl Domain {
     /// Makes a domain whose workers are called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINTR` if the current task is being killed.
     pub fn new(_ctx: &MayBlock, name: &'static CStr) -> Result<Self> {
         let wq = Workqueue::unbound(name)?;
+        let realtime = Worker::realtime(name)?;
 
         Ok(Self {
             shared: Arc::pin_init(
                 pin_init!(Shared {
                     commit <- new_spinlock_irq!((), "job::Domain::commit"),
                     wq: ManuallyDrop::new(wq),
+                    realtime: ManuallyDrop::new(realtime),
                     live: Atomic::new(0),
                 }),
                 GFP_KERNEL,
@@ -97,6 +112,7 @@ impl Drop for Domain {
     fn drop(&mut self) {
         // Queues that were dropped in a context that cannot sleep are put away by a worker.
         self.shared.wq().flush();
+        self.shared.realtime().flush();
 
         let live = self.shared.live.load(Acquire);
         if live != 0 {
@@ -104,9 +120,12 @@ impl Drop for Domain {
             pr_err!("a domain was dropped before {} of its queues\n", live);
             return;
         }
-        // SAFETY: All queues have said that they do not use the workqueue any more, and nobody can
-        // add one without the domain. A worker that has said so is waited for here. Nobody takes the
-        // value out a second time, as this is the only owner.
-        unsafe { core::ptr::read(&*self.shared.wq) };
+        // SAFETY: All queues have said that they do not use the workers any more, and nobody can add
+        // one without the domain. A worker that has said so is waited for here. Nobody takes the
+        // values out a second time, as this is the only owner.
+        unsafe {
+            drop(core::ptr::read(&*self.shared.wq));
+            drop(core::ptr::read(&*self.shared.realtime));
+        }
     }
 }

@@ -82,6 +82,21 @@ impl<T: Linked> Fifo<T> {
         Some(unsafe { KBox::from_raw(node.as_ptr()) })
     }
 
+    /// Puts all nodes of `other` behind those of this one.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        let Some(first) = other.first.take() else {
+            return;
+        };
+        match self.last.replace(first) {
+            // SAFETY: By the type's invariant the node is valid. Its link is only touched through
+            // this list, which is borrowed mutably.
+            Some(last) => unsafe { last.as_ref() }.link().0.set(Some(first)),
+            None => self.first = Some(first),
+        }
+        self.last = other.last.take();
+        self.len += core::mem::take(&mut other.len);
+    }
+
     /// The first node. It stays valid until it is popped.
     pub(crate) fn first_ptr(&self) -> Option<NonNull<T>> {
         self.first
@@ -97,6 +112,15 @@ impl<T: Linked> Fifo<T> {
         // SAFETY: By the type's invariant the node is valid and owned by the list, which is borrowed
         // mutably.
         self.first.map(|mut node| unsafe { node.as_mut() })
+    }
+
+    /// All nodes in order. They stay valid until they are popped; somebody may be using them.
+    pub(crate) fn iter_ptr(&self) -> impl Iterator<Item = NonNull<T>> + '_ {
+        core::iter::successors(self.first, |node| {
+            // SAFETY: By the type's invariant the node is valid, and it is not popped while the list
+            // is borrowed. Its link is only touched through the list.
+            unsafe { node.as_ref() }.link().0.get()
+        })
     }
 
     /// Calls `f` with every node in order, until it returns `false`.

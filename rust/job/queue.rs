@@ -14,6 +14,9 @@
 //!               done                         dropped
 //! ```
 //!
+//! [`Queue::cancel`] and [`Queue::close`] take a waiting job past the hardware, and [`Queue::rewind`]
+//! takes a running one back to *waiting*.
+//!
 //! # Locking
 //!
 //! One spinlock per queue, `state`, taken with interrupts disabled and held for list operations and
@@ -32,16 +35,26 @@
 //!
 //! Jobs are run in the order of their seqnos, and their fences signal in that order, whatever became
 //! of them: a job that failed, was cancelled or had nothing to run passes through `running` as well.
+//! How many urgent jobs wait is counted before such a job can be found in `waiting`, so that whoever
+//! wakes a worker for it wakes the right one.
 //! A job is in `running` only after [`Backend::run`] has returned; hardware that was quicker than
 //! that is noticed because the runner polls afterwards.
 //!
 //! # Blocking
 //!
-//! Between commit and signal nothing waits, except [`Queue::stop`] and [`Queue::teardown`], for a task
-//! that is inside of `run`, `doorbell` or of signalling: these wait for nobody who allocates.
+//! Between commit and signal nothing waits, except [`Queue::stop`], [`Queue::rewind`] and
+//! [`Queue::teardown`], for a task that is inside of `run`, `doorbell` or of signalling: these wait for
+//! nobody who allocates.
+//!
+//! # Priority
+//!
+//! A job that cannot be run at once is run by a worker: a real-time thread if a real-time task has
+//! submitted it or one that waits behind it, a workqueue otherwise.
 
 #[path = "queue/batch.rs"]
 mod batch;
+#[path = "queue/end.rs"]
+mod end;
 #[path = "queue/node.rs"]
 mod node;
 #[path = "queue/run.rs"]
@@ -51,6 +64,8 @@ mod timer;
 
 pub use batch::Batch;
 pub use batch::Prepared;
+pub use end::Cancelled;
+pub use end::Rewind;
 
 use kernel::{
     error::code::{
@@ -63,8 +78,10 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{
+            Acquire,
             Atomic,
-            Relaxed, //
+            Relaxed,
+            Release, //
         },
         Arc,
         CondVar,
@@ -78,6 +95,11 @@ use kernel::{
         Work,
         WorkItem, //
     }, //
+};
+
+use soc::worker::{
+    Item,
+    WorkerItem, //
 };
 
 use crate::{
@@ -165,6 +187,8 @@ pub struct QueueStats {
     pub ran_by_worker: u64,
     /// Times that a worker was woken.
     pub wakeups: u64,
+    /// Of those, the times that it was the real-time worker.
+    pub realtime_wakeups: u64,
 }
 
 struct State<B: Backend> {
@@ -172,6 +196,8 @@ struct State<B: Backend> {
     running: Fifo<Node<B>>,
     /// Jobs whose fences have signalled, to be dropped where that may sleep.
     done: Fifo<Node<B>>,
+    /// The job that was taken off `waiting` and is not in `running` yet.
+    on_its_way: Option<u64>,
     /// The newest committed fence.
     last: Option<ARef<Fence>>,
     credits: u32,
@@ -201,13 +227,22 @@ struct Inner<B: Backend> {
     #[pin]
     work: Work<Inner<B>, 0>,
     #[pin]
+    urgent_work: Item<Inner<B>>,
+    #[pin]
     timer: DelayedWork<Inner<B>, 1>,
     #[pin]
     backend: B,
     domain: Arc<Shared>,
     timeline: Timeline,
     config: QueueConfig,
+    /// Jobs in `waiting` that real-time tasks have submitted. Changed under `state`, read without.
+    urgent: Atomic<u32>,
     wakeups: Atomic<u64>,
+    realtime_wakeups: Atomic<u64>,
+}
+
+soc::impl_has_item! {
+    impl{B: Backend} HasItem for Inner<B> { self.urgent_work }
 }
 
 kernel::workqueue::impl_has_work! {
@@ -235,11 +270,48 @@ impl<B: Backend> WorkItem<0> for Inner<B> {
     }
 }
 
+impl<B: Backend> WorkerItem for Inner<B> {
+    /// As the ordinary work item, which is also there when the queue is to be put away.
+    fn run(this: Arc<Self>) {
+        Signalling::section(|sig| {
+            Self::advance(&this, Who::Worker, sig);
+            if this.is_abandoned() {
+                Self::drain(&this, sig);
+            }
+        });
+        this.reap();
+    }
+}
+
 impl<B: Backend> Inner<B> {
-    /// Wakes a worker.
+    /// Wakes the worker that suits the most urgent of the jobs that wait.
     fn kick(this: &Arc<Self>) {
+        if this.urgent.load(Acquire) == 0 {
+            Self::kick_ordinary(this);
+        } else if this.domain.realtime().queue(this.clone()).is_ok() {
+            this.wakeups.fetch_add(1, Relaxed);
+            this.realtime_wakeups.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Wakes a worker for what is not urgent.
+    fn kick_ordinary(this: &Arc<Self>) {
         if this.domain.wq().enqueue::<_, 0>(this.clone()).is_ok() {
             this.wakeups.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// `node` is about to wait. Called under `state`.
+    fn note_waiting(&self, node: &Node<B>) {
+        if node.urgent {
+            self.urgent.fetch_add(1, Release);
+        }
+    }
+
+    /// `node` does not wait any more. Called under `state`.
+    fn note_taken(&self, node: &Node<B>) {
+        if node.urgent {
+            self.urgent.fetch_sub(1, Relaxed);
         }
     }
 
@@ -265,6 +337,7 @@ impl<B: Backend> Inner<B> {
             }
         }
         soc::wq::cancel_delayed_sync::<_, 1>(this);
+        soc::worker::cancel_sync(this);
         this.reap();
         this.domain.remove_queue();
     }
@@ -293,6 +366,7 @@ impl<B: Backend> Queue<B> {
                         waiting: Fifo::new(),
                         running: Fifo::new(),
                         done: Fifo::new(),
+                        on_its_way: None,
                         last: None,
                         credits: config.credits,
                         starved: false,
@@ -311,12 +385,15 @@ impl<B: Backend> Queue<B> {
                 ),
                 quiet <- new_condvar!("job::Queue::quiet"),
                 work <- new_work!("job::Queue::work"),
+                urgent_work <- Item::new(),
                 timer <- new_delayed_work!("job::Queue::timer"),
                 backend <- backend,
                 domain: domain.shared().clone(),
                 timeline: Timeline::new::<N>(),
                 config,
+                urgent: Atomic::new(0),
                 wakeups: Atomic::new(0),
+                realtime_wakeups: Atomic::new(0),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -386,39 +463,6 @@ impl<B: Backend> Queue<B> {
         });
     }
 
-    /// Ends those jobs on the hardware for which `f` has a result. Called under a spinlock, oldest
-    /// job first. Their fences signal after those of the jobs before them.
-    pub fn finish_running(
-        &self,
-        sig: &Signalling<'_>,
-        mut f: impl FnMut(&B::Job) -> Option<Result>,
-    ) {
-        let inner = &self.inner;
-        inner.state.lock().running.for_each_mut(|node| {
-            if node.outcome.is_none() {
-                node.outcome = f(&node.job);
-            }
-            true
-        });
-        if Inner::drain(inner, sig) {
-            Inner::kick(inner);
-        }
-    }
-
-    /// Closes the queue: nothing is run any more. Jobs that wait, and those that are committed later,
-    /// end with `err`. Jobs on the hardware stay there; see [`Queue::finish_running`]. The first
-    /// call decides over the error.
-    ///
-    /// A task that is inside of [`Backend::run`] at this moment goes on; its job is on the hardware
-    /// afterwards. [`Queue::stop`] waits for it.
-    ///
-    /// Not to be called under the lock of a fence.
-    pub fn close(&self, err: Error, sig: &Signalling<'_>) {
-        let inner = &self.inner;
-        inner.state.lock().closed.get_or_insert(err);
-        Inner::advance(inner, Who::Direct, sig);
-    }
-
     /// Stops running jobs. When it returns, no task is inside of [`Backend::run`] or
     /// [`Backend::doorbell`], and none enters until [`Queue::restart`] was called as often. Jobs
     /// that are committed meanwhile wait.
@@ -477,6 +521,7 @@ impl<B: Backend> Queue<B> {
             ran_directly: state.ran_directly,
             ran_by_worker: state.ran_by_worker,
             wakeups: inner.wakeups.load(Relaxed),
+            realtime_wakeups: inner.realtime_wakeups.load(Relaxed),
         }
     }
 
@@ -510,6 +555,7 @@ impl<B: Backend> Drop for Queue<B> {
             state.closed.get_or_insert(ECANCELED);
             state.abandoned = true;
         }
-        Inner::kick(&self.inner);
+        // The ordinary worker is the one that puts it away.
+        Inner::kick_ordinary(&self.inner);
     }
 }

@@ -91,6 +91,11 @@ pub(crate) fn fence(ctx: &MayBlock) -> Result<PendingFence> {
     Ok(FenceSlot::new(ctx)?.arm(&Timeline::new::<Names>()))
 }
 
+/// Signals it.
+pub(crate) fn open(fence: PendingFence) {
+    Signalling::section(|sig| fence.signal(Ok(()), sig));
+}
+
 /// What the hardware of one queue has seen and what it answers.
 #[pin_data]
 pub(crate) struct Hw {
@@ -100,6 +105,8 @@ pub(crate) struct Hw {
     /// How many of those are done.
     done: Atomic<u32>,
     started: Atomic<u32>,
+    /// How many of those that were run were run by a real-time task.
+    in_realtime: Atomic<u32>,
     doorbells: Atomic<u32>,
     timeouts: Atomic<u32>,
     /// Jobs that were dropped.
@@ -116,6 +123,7 @@ impl Hw {
                 ran <- new_spinlock_irq!(ran),
                 done: Atomic::new(0),
                 started: Atomic::new(0),
+                in_realtime: Atomic::new(0),
                 doorbells: Atomic::new(0),
                 timeouts: Atomic::new(0),
                 dropped: Atomic::new(0),
@@ -153,6 +161,10 @@ impl Hw {
 
     pub(crate) fn started(&self) -> u32 {
         self.started.load(kernel::sync::atomic::Acquire)
+    }
+
+    pub(crate) fn ran_in_realtime(&self) -> u32 {
+        self.in_realtime.load(kernel::sync::atomic::Acquire)
     }
 
     pub(crate) fn doorbells(&self) -> u32 {
@@ -205,6 +217,9 @@ impl<const DEFER: bool> Backend for TestBackend<DEFER> {
     const DEFER_DROP: bool = DEFER;
 
     fn run(&self, job: &mut Job, _sig: &Signalling<'_>) -> Result<Run> {
+        if soc::worker::current_is_realtime() {
+            self.0.in_realtime.fetch_add(1, Full);
+        }
         // The vector has room for all jobs of a test; if not, the test sees that one is missing.
         let _ = self.0.ran.lock().push_within_capacity(job.name);
         match job.kind {

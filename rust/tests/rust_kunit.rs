@@ -9,10 +9,14 @@
     clippy::cast_sign_loss
 )]
 
+#[path = "job_end.rs"]
+mod job_end;
 #[path = "job_example.rs"]
 mod job_example;
 #[path = "job_fence.rs"]
 mod job_fence;
+#[path = "job_priority.rs"]
+mod job_priority;
 #[path = "job_queue.rs"]
 mod job_queue;
 #[path = "job_rig.rs"]

@@ -202,6 +202,7 @@ impl<B: Backend> Batch<B> {
         let Some(domain) = self.jobs.first().map(|entry| entry.queue.domain.clone()) else {
             return;
         };
+        let urgent = soc::worker::current_is_realtime();
         let _commit = domain.commit.lock();
 
         for (entry, fence) in self.jobs.iter_mut().zip(&self.fences) {
@@ -215,6 +216,8 @@ impl<B: Backend> Batch<B> {
                 fence.commit();
             }
             state.last = Some(fence.clone());
+            node.urgent = urgent;
+            queue.note_waiting(&node);
             state.waiting.push(node);
         }
     }

@@ -2,6 +2,8 @@
 
 //! A job and all that the queue needs for it.
 
+use core::cell::Cell;
+
 use kernel::prelude::*;
 
 use crate::{
@@ -23,6 +25,10 @@ pub(super) struct Node<B: Backend> {
     pub(super) deps: Deps,
     /// Credits that it needs on the hardware, and holds in `running`.
     pub(super) cost: u32,
+    /// Submitted by a real-time task.
+    pub(super) urgent: bool,
+    /// It is not to be run, and ends with this. Changed only under the queue's lock.
+    pub(super) cancelled: Cell<Option<Error>>,
     /// How it ended.
     pub(super) outcome: Option<Result>,
     /// The backend was told that it takes too long.
@@ -42,6 +48,8 @@ impl<B: Backend> Node<B> {
             fence: Some(fence),
             deps,
             cost,
+            urgent: false,
+            cancelled: Cell::new(None),
             outcome: None,
             timed_out: false,
         }

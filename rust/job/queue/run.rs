@@ -3,7 +3,10 @@
 //! Running and completing jobs. The rules are at the top of `queue.rs`.
 
 use kernel::{
-    error::code::ECANCELED,
+    error::{
+        code::ECANCELED,
+        Error, //
+    },
     sync::Arc, //
 };
 
@@ -72,22 +75,23 @@ impl<B: Backend> Inner<B> {
 
     /// Moves the first waiting job to `running`, if it can go. For the runner.
     fn run_next(this: &Arc<Self>, who: Who, sig: &Signalling<'_>, started: &mut bool) -> bool {
-        let (first, closed) = {
+        let (first, given_up) = {
             let mut state = this.state.lock();
             state.starved = false;
-            if state.stopped > 0 && state.closed.is_none() {
+            let Some(first) = state.waiting.first_ptr() else {
+                return false;
+            };
+            let given_up = state.given_up();
+            if state.stopped > 0 && given_up.is_none() {
                 return false;
             }
-            match state.waiting.first_ptr() {
-                Some(first) => (first, state.closed),
-                None => return false,
-            }
+            (first, given_up)
         };
 
         // SAFETY: Only the runner, which this task is, pops from `waiting`. Others add to it, which
         // touches nothing of this node but its link.
         let deps = unsafe { &(*first.as_ptr()).deps };
-        let dependencies = if closed.is_some() {
+        let dependencies = if given_up.is_some() {
             deps.disarm();
             Ok(())
         } else {
@@ -101,8 +105,12 @@ impl<B: Backend> Inner<B> {
 
         let (verdict, mut node) = {
             let mut state = this.state.lock();
-            // Looked at again: it may have been closed in between.
-            let verdict = match (state.closed, dependencies, this.config.on_dependency_error) {
+            // Looked at again: it may have been closed or cancelled in between.
+            let verdict = match (
+                state.given_up(),
+                dependencies,
+                this.config.on_dependency_error,
+            ) {
                 (Some(err), _, _) | (None, Err(err), OnDependencyError::Fail) => Err(err),
                 _ => Ok(()),
             };
@@ -120,20 +128,27 @@ impl<B: Backend> Inner<B> {
             if verdict.is_err() {
                 node.cost = 0;
             }
+            this.note_taken(&node);
+            state.on_its_way = Some(node.seqno());
             (verdict, node)
         };
 
-        node.outcome = match verdict.and_then(|()| this.backend.run(&mut node.job, sig)) {
-            Ok(Run::Started) => {
-                *started = true;
-                None
-            }
-            Ok(Run::Done) => Some(Ok(())),
-            Err(err) => Some(Err(err)),
-        };
+        // One that has ended is on its second way through, behind one that is run again.
+        let run = node.outcome.is_none() && verdict.is_ok();
+        if node.outcome.is_none() {
+            node.outcome = match verdict.and_then(|()| this.backend.run(&mut node.job, sig)) {
+                Ok(Run::Started) => {
+                    *started = true;
+                    None
+                }
+                Ok(Run::Done) => Some(Ok(())),
+                Err(err) => Some(Err(err)),
+            };
+        }
 
         let mut state = this.state.lock();
-        if verdict.is_ok() {
+        state.on_its_way = None;
+        if run {
             match who {
                 Who::Direct => state.ran_directly += 1,
                 Who::Worker => state.ran_by_worker += 1,
@@ -199,14 +214,24 @@ impl<B: Backend> Inner<B> {
             }
         }
         if reap {
-            Self::kick(this);
+            Self::kick_ordinary(this);
         }
     }
 }
 
 impl<B: Backend> State<B> {
+    /// Why the first waiting job is not to be run.
+    fn given_up(&self) -> Option<Error> {
+        let cancelled = |node: core::ptr::NonNull<Node<B>>| {
+            // SAFETY: The node is in the list. Others, who may be using it, share it as well.
+            unsafe { node.as_ref() }.cancelled.get()
+        };
+        self.closed
+            .or_else(|| self.waiting.first_ptr().and_then(cancelled))
+    }
+
     /// Writes down which jobs the hardware has finished.
-    fn poll(&mut self, backend: &B) {
+    pub(super) fn poll(&mut self, backend: &B) {
         let given_up = self.abandoned.then_some(self.closed.unwrap_or(ECANCELED));
 
         self.running.for_each_mut(|node| {
