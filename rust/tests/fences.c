@@ -45,3 +45,8 @@ bool test_fence_attached(struct dma_fence *fence)
 {
 	return rcu_access_pointer(fence->ops);
 }
+
+s64 test_fence_time(struct dma_fence *fence)
+{
+	return ktime_to_ns(dma_fence_timestamp(fence));
+}

@@ -15,6 +15,8 @@ struct dma_fence *test_fence_chain(struct dma_fence *previous, struct dma_fence 
 
 /* The number of references, including the caller's. */
 unsigned int test_fence_references(struct dma_fence *fence);
+/* When the fence has signalled, in nanoseconds; it must have. */
+s64 test_fence_time(struct dma_fence *fence);
 /* Whether the fence depends on the code that has made it. */
 bool test_fence_attached(struct dma_fence *fence);
 

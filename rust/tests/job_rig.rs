@@ -47,6 +47,7 @@ extern "C" {
     ) -> *mut bindings::dma_fence;
     fn test_fence_references(fence: *mut bindings::dma_fence) -> u32;
     fn test_fence_attached(fence: *mut bindings::dma_fence) -> bool;
+    fn test_fence_time(fence: *mut bindings::dma_fence) -> i64;
 }
 
 pub(crate) struct Names;
@@ -84,6 +85,12 @@ pub(crate) fn is_attached(fence: &Fence) -> bool {
 pub(crate) fn references(fence: &Fence) -> u32 {
     // SAFETY: The fence is valid.
     unsafe { test_fence_references(fence.as_raw()) }
+}
+
+/// When the fence has signalled, in nanoseconds.
+pub(crate) fn signalled_at(fence: &Fence) -> i64 {
+    // SAFETY: The fence is valid.
+    unsafe { test_fence_time(fence.as_raw()) }
 }
 
 /// A fence that nobody else knows.
@@ -155,10 +162,6 @@ impl Hw {
         self.ran.lock().as_slice() == names
     }
 
-    pub(crate) fn ran_in_order(&self) -> bool {
-        self.ran.lock().windows(2).all(|pair| pair[0] < pair[1])
-    }
-
     pub(crate) fn started(&self) -> u32 {
         self.started.load(kernel::sync::atomic::Acquire)
     }
@@ -180,10 +183,15 @@ impl Hw {
     }
 }
 
+/// How a job ends that hangs.
+pub(crate) const HUNG: Error = ETIME;
+
 /// What a job does when it is run.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Work,
+    /// Work that ends with [`HUNG`] when the queue's timer has expired once more.
+    Hang,
     Nothing,
     Refused(Error),
 }
@@ -193,6 +201,8 @@ pub(crate) struct Job {
     kind: Kind,
     /// Its place among the started jobs, from 1.
     place: u32,
+    /// If it hangs: how often the timer must have expired for it to end.
+    hang: Option<u32>,
     pub(crate) fault: Option<Error>,
     hw: Arc<Hw>,
 }
@@ -223,7 +233,8 @@ impl<const DEFER: bool> Backend for TestBackend<DEFER> {
         // The vector has room for all jobs of a test; if not, the test sees that one is missing.
         let _ = self.0.ran.lock().push_within_capacity(job.name);
         match job.kind {
-            Kind::Work => {
+            Kind::Work | Kind::Hang => {
+                job.hang = matches!(job.kind, Kind::Hang).then(|| self.0.timeouts() + 1);
                 job.place = self.0.started.fetch_add(1, Full) + 1;
                 if self.0.instant.load(kernel::sync::atomic::Acquire) {
                     self.0.finish(1);
@@ -240,6 +251,9 @@ impl<const DEFER: bool> Backend for TestBackend<DEFER> {
     }
 
     fn poll(&self, job: &Job) -> Option<Result> {
+        if let Some(hang) = job.hang {
+            return (hang <= self.0.timeouts()).then_some(Err(HUNG));
+        }
         let done = self.0.done.load(kernel::sync::atomic::Acquire);
         (job.place <= done).then_some(job.fault.map_or(Ok(()), Err))
     }
@@ -282,6 +296,7 @@ impl<const DEFER: bool> Rig<DEFER> {
             name: self.next.fetch_add(1, Full),
             kind,
             place: 0,
+            hang: None,
             fault: None,
             hw: self.hw.clone(),
         };

@@ -44,4 +44,14 @@ module! {
     authors: ["mali_csf developers"],
     description: "KUnit tests of the Rust crates under the drivers",
     license: "Dual MIT/GPL",
+    params: {
+        stress_jobs: i32 {
+            default: 4000,
+            description: "How many jobs the stress test submits",
+        },
+        stress_seed: i32 {
+            default: 1,
+            description: "Seed of the stress test's disorder",
+        },
+    },
 }

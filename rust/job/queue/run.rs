@@ -181,6 +181,10 @@ impl<B: Backend> Inner<B> {
                     if state.abandoned {
                         this.quiet.notify_all();
                     }
+                    if state.is_empty() {
+                        // It has signalled, and an idle queue has no use for it.
+                        state.last = None;
+                    }
                     return state.starved;
                 }
             }
@@ -220,6 +224,11 @@ impl<B: Backend> Inner<B> {
 }
 
 impl<B: Backend> State<B> {
+    /// Whether no job waits, is about to run, or runs.
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty() && self.on_its_way.is_none()
+    }
+
     /// Why the first waiting job is not to be run.
     fn given_up(&self) -> Option<Error> {
         let cancelled = |node: core::ptr::NonNull<Node<B>>| {
