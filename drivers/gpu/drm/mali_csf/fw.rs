@@ -91,6 +91,7 @@ mod words;
 pub(crate) use group::*;
 pub(crate) use iface::Csif;
 pub(crate) use ring::QueueIface;
+pub(crate) use ring::QueueIfaces;
 pub(crate) use stream::*;
 
 use iface::Interface;
@@ -500,13 +501,13 @@ impl Firmware {
         }
     }
 
-    /// Memory for the ring buffer interface of a queue.
+    /// Memory for the ring buffer interfaces of the `count` queues of a group.
     ///
     /// # Errors
     ///
     /// `ENOSPC`, `ENOMEM`.
-    pub(crate) fn alloc_queue_iface(&self) -> Result<QueueIface> {
-        QueueIface::new(&self.memory.vm)
+    pub(crate) fn alloc_queue_ifaces(&self, count: usize) -> Result<QueueIfaces> {
+        QueueIfaces::new(&self.memory.vm, count)
     }
 
     /// Memory for a suspended group; `size` bytes as [`Csif`] says.

@@ -201,6 +201,20 @@ impl KernelBo {
         GpuVa::new(self.node.start())
     }
 
+    /// Where the GPU or MCU sees the `len` bytes from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the BO is shorter.
+    pub(crate) fn va_of(&self, offset: usize, len: usize) -> Result<GpuVa> {
+        let end = offset.checked_add(len).ok_or(EINVAL)?;
+        if end > self.bo.size() {
+            return Err(EINVAL);
+        }
+        let va = self.node.start().checked_add(u64::try_from(offset)?);
+        Ok(GpuVa::new(va.ok_or(EINVAL)?))
+    }
+
     /// Its CPU mapping.
     ///
     /// # Errors

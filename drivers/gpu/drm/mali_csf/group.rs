@@ -46,29 +46,22 @@ use crate::fw::{
     Endpoints,
     Firmware, //
 };
-use crate::gem::{
-    KernelBo,
-    Place, //
-};
+use crate::gem::KernelBo;
 use crate::heap::Pool;
 use crate::mmu;
+use crate::queue::memory::QueueMemory;
 use crate::queue::{
     Queue,
     QueueBackend,
     QueueFence,
-    SyncObject,
-    JOB_TIMEOUT_MS,
-    SYNCOBJ_SIZE, //
+    JOB_TIMEOUT_MS, //
 };
 use crate::sched::policy::{
     Priority,
     VmKey, //
 };
 use crate::sched::Scheduler;
-use crate::vm::{
-    MapFlags,
-    Vm, //
-};
+use crate::vm::Vm;
 use args::{
     Cores,
     GroupArgs,
@@ -116,25 +109,19 @@ impl Group {
         let csif = fw.csif();
         let suspend = fw.alloc_suspend_buf(csif.suspend_size)?;
         let protected_suspend = fw.alloc_suspend_buf(csif.protm_suspend_size)?;
-        let sync = Arc::new(
-            KernelBo::new(
-                &vm,
-                queue_args.len() * SYNCOBJ_SIZE,
-                MapFlags::NOEXEC.or(MapFlags::UNCACHED),
-                Place::Anywhere,
-            )?,
-            GFP_KERNEL,
-        )?;
+        let memory = QueueMemory::new(&vm, queue_args)?;
+        let ifaces = fw.alloc_queue_ifaces(queue_args.len())?;
         let link = Link::new(fw.clone(), sched.core().clone())?;
 
         let mut queues = KVec::with_capacity(queue_args.len(), GFP_KERNEL)?;
         for (index, args) in queue_args.iter().enumerate() {
             let backend = QueueBackend::new(
                 u32::try_from(index).map_err(|_| EINVAL)?,
-                args,
-                &vm,
-                fw,
-                SyncObject::new(sync.clone(), index),
+                args.priority,
+                csif,
+                memory.ring(index, args.ring)?,
+                memory.sync(index)?,
+                ifaces.get(index)?,
                 link.clone(),
             );
             let config = QueueConfig {

@@ -28,20 +28,15 @@ use kernel::sync::atomic::{
 };
 use kernel::sync::Arc;
 
+pub(crate) mod memory;
+
 use crate::fw::{
     CsRing,
     CsgSlot,
-    Firmware,
+    Csif,
     QueueIface, //
 };
-use crate::gem::{
-    KernelBo,
-    Place, //
-};
-use crate::group::args::{
-    QueueArgs,
-    Stream, //
-};
+use crate::group::args::Stream;
 use crate::group::link::Link;
 use crate::ring::instr::Reg;
 use crate::ring::{
@@ -50,16 +45,10 @@ use crate::ring::{
     JOB_BYTES,
     JOB_INSTRS, //
 };
-use crate::vm::{
-    MapFlags,
-    Vm, //
+use memory::{
+    RingMemory,
+    SyncObject, //
 };
-
-/// Size of a 64-bit sync object in bytes: a 64-bit sequence number, a 32-bit status, padding.
-pub(crate) const SYNCOBJ_SIZE: usize = 16;
-
-/// Offset of the status in a sync object.
-const SYNCOBJ_STATUS: usize = 8;
 
 /// Time that a job may spend on the GPU, in milliseconds.
 pub(crate) const JOB_TIMEOUT_MS: u32 = 5000;
@@ -101,45 +90,6 @@ impl Job {
     }
 }
 
-/// A queue's sync object: where the GPU counts finished jobs.
-#[derive(Clone)]
-pub(crate) struct SyncObject {
-    bo: Arc<KernelBo>,
-    offset: usize,
-}
-
-impl SyncObject {
-    /// The sync object of queue `index` in `bo`, which holds one for each queue of the group.
-    pub(crate) fn new(bo: Arc<KernelBo>, index: usize) -> Self {
-        Self {
-            bo,
-            offset: index * SYNCOBJ_SIZE,
-        }
-    }
-
-    fn va(&self) -> Result<u64> {
-        let offset = u64::try_from(self.offset).map_err(|_| EINVAL)?;
-        self.bo.va().get().checked_add(offset).ok_or(EINVAL)
-    }
-
-    /// Number of finished jobs.
-    fn seqno(&self) -> u64 {
-        self.bo
-            .map()
-            .and_then(|mem| mem.read64(self.offset))
-            .unwrap_or(0)
-    }
-
-    /// Releases whoever waits for the queue on the GPU: all jobs up to `seqno` count as
-    /// finished, with an error.
-    fn abandon(&self, seqno: u64) {
-        if let Ok(mem) = self.bo.map() {
-            let _ = mem.write32(self.offset + SYNCOBJ_STATUS, u32::MAX);
-            let _ = mem.write64(self.offset, seqno);
-        }
-    }
-}
-
 /// What is the same for all jobs of a queue.
 #[derive(Clone, Copy)]
 struct Call {
@@ -152,8 +102,7 @@ struct Call {
 pub(crate) struct QueueBackend {
     index: u32,
     priority: u8,
-    ring: Ring,
-    memory: KernelBo,
+    ring: RingMemory,
     iface: QueueIface,
     sync: SyncObject,
     call: Call,
@@ -179,33 +128,29 @@ fn seqno_at(pos: u64) -> u64 {
 }
 
 impl QueueBackend {
-    /// Allocates the ring in `vm` and its interface in the firmware's address space.
+    /// Queue `index`, whose memory was allocated.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, `ENOSPC`, and what mapping memory into the two address spaces may return.
+    /// `EINVAL` if the firmware has no registers for the jobs' use.
     pub(crate) fn new(
         index: u32,
-        args: &QueueArgs,
-        vm: &Arc<Vm>,
-        fw: &Firmware,
+        priority: u8,
+        csif: &Csif,
+        ring: RingMemory,
         sync: SyncObject,
+        iface: QueueIface,
         link: Arc<Link>,
     ) -> Result<Self> {
-        let csif = fw.csif();
-        let size = usize::try_from(args.ring.size()).map_err(|_| EINVAL)?;
-        let flags = MapFlags::NOEXEC.or(MapFlags::UNCACHED);
-        let memory = KernelBo::new(vm, size, flags, Place::Anywhere)?;
         Ok(Self {
             index,
-            priority: args.priority,
-            ring: args.ring,
-            memory,
-            iface: fw.alloc_queue_iface()?,
+            priority,
+            ring,
+            iface,
             call: Call {
                 scratch: Reg::scratch(csif.work_regs, csif.unpreserved_regs).ok_or(EINVAL)?,
                 scoreboards: csif.scoreboards,
-                sync_addr: sync.va()?,
+                sync_addr: sync.va().get(),
             },
             sync,
             link,
@@ -225,8 +170,8 @@ impl QueueBackend {
         self.iface.set_extract_init(self.iface.extract());
         self.announced.store(self.iface.insert(), Relaxed);
         CsRing {
-            base: self.memory.va(),
-            size: self.ring.size(),
+            base: self.ring.va(),
+            size: self.ring.ring().size(),
             input: self.iface.input_va(),
             output: self.iface.output_va(),
             priority: self.priority,
@@ -283,19 +228,6 @@ impl QueueBackend {
     pub(crate) fn abandon(&self) {
         self.sync.abandon(self.last_seqno());
     }
-
-    fn write(&self, pos: u64, words: &[u64; JOB_INSTRS as usize]) -> Result {
-        let mem = self.memory.map()?;
-        let mut words = words.iter();
-        for piece in self.ring.pieces(pos, words.len() * size_of::<u64>()) {
-            let step = size_of::<u64>();
-            for n in 0..piece.len / step {
-                let word = words.next().ok_or(EINVAL)?;
-                mem.write64(piece.offset + n * step, *word)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Backend for QueueBackend {
@@ -314,7 +246,11 @@ impl Backend for QueueBackend {
             return Ok(Run::Done);
         };
         let insert = self.iface.insert();
-        if !self.ring.fits(insert, self.iface.extract(), JOB_BYTES) {
+        if !self
+            .ring
+            .ring()
+            .fits(insert, self.iface.extract(), JOB_BYTES)
+        {
             return Err(EIO);
         }
         let call = JobCall {
@@ -327,7 +263,7 @@ impl Backend for QueueBackend {
         };
         job.seqno = seqno_at(insert);
         self.take_fault(job.seqno);
-        self.write(insert, &call.encode())?;
+        self.ring.write(insert, &call.encode())?;
         self.iface.set_insert(insert + JOB_BYTES);
         Ok(Run::Started)
     }

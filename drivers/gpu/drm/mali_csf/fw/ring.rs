@@ -31,38 +31,66 @@ const OUTPUT: usize = 0x1000;
 /// Both pages.
 const SIZE: usize = 0x2000;
 
+/// The interfaces of the queues of one group, in one BO.
+pub(crate) struct QueueIfaces(Arc<KernelBo>);
+
+impl QueueIfaces {
+    pub(super) fn new(vm: &Arc<Vm>, count: usize) -> Result<Self> {
+        let flags = MapFlags::NOEXEC.or(MapFlags::UNCACHED);
+        let size = count.checked_mul(SIZE).ok_or(EINVAL)?;
+        let bo = KernelBo::new(vm, size, flags, Place::Anywhere)?;
+        Ok(Self(Arc::new(bo, GFP_KERNEL)?))
+    }
+
+    /// The interface of queue `index`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there are not so many.
+    pub(crate) fn get(&self, index: usize) -> Result<QueueIface> {
+        let offset = index.checked_mul(SIZE).ok_or(EINVAL)?;
+        let va = self.0.va_of(offset, SIZE)?;
+        Ok(QueueIface {
+            bo: self.0.clone(),
+            offset,
+            va,
+        })
+    }
+}
+
 /// The interface of one queue.
 pub(crate) struct QueueIface {
-    bo: KernelBo,
+    bo: Arc<KernelBo>,
+    offset: usize,
+    va: GpuVa,
 }
 
 impl QueueIface {
-    pub(super) fn new(vm: &Arc<Vm>) -> Result<Self> {
-        let flags = MapFlags::NOEXEC.or(MapFlags::UNCACHED);
-        Ok(Self {
-            bo: KernelBo::new(vm, SIZE, flags, Place::Anywhere)?,
-        })
-    }
-
     fn read(&self, at: usize) -> u64 {
-        // It was made with a CPU mapping that holds all of it.
-        self.bo.map().and_then(|map| map.read64(at)).unwrap_or(0)
+        // The BO was made with a CPU mapping that holds all of it.
+        self.bo
+            .map()
+            .and_then(|map| map.read64(self.offset + at))
+            .unwrap_or(0)
     }
 
     fn write(&self, at: usize, value: u64) {
         // As in `read`.
-        let _ = self.bo.map().and_then(|map| map.write64(at, value));
+        let _ = self
+            .bo
+            .map()
+            .and_then(|map| map.write64(self.offset + at, value));
     }
 
     /// Address of the host's page for the MCU.
     pub(crate) fn input_va(&self) -> GpuVa {
-        self.bo.va()
+        self.va
     }
 
     /// Address of the GPU's page for the MCU.
     pub(crate) fn output_va(&self) -> GpuVa {
-        // The BO is mapped as a whole, so that this does not wrap.
-        GpuVa::new(self.bo.va().get() + OUTPUT as u64)
+        // Both pages lie inside of the BO, so that this does not wrap.
+        GpuVa::new(self.va.get() + OUTPUT as u64)
     }
 
     /// How far the host has written.
