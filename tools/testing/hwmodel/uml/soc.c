@@ -27,6 +27,7 @@
 #include <linux/platform_device.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include <uapi/linux/sched/types.h>
 
 #include "glue.h"
 
@@ -103,9 +104,26 @@ static void soc_processor_sleep(ktime_t until)
 	__set_current_state(TASK_RUNNING);
 }
 
+/*
+ * Hardware does not wait for the CPU's scheduler: nothing in the guest, interrupt threads and
+ * real-time processes included, comes before the processor.
+ */
+static void soc_processor_prefer(void)
+{
+	const struct sched_attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = SCHED_FIFO,
+		.sched_priority = MAX_RT_PRIO - 1,
+	};
+
+	WARN_ON(sched_setattr_nocheck(current, &attr));
+}
+
 static int soc_processor_main(void *unused)
 {
 	unsigned int burst = 0;
+
+	soc_processor_prefer();
 
 	for (;;) {
 		bool delivered;
