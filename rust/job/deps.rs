@@ -146,6 +146,11 @@ impl Deps {
         self.list.len()
     }
 
+    /// Whether there never was anything to wait for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Whether all have signalled, and if so, the first error among them. If not, the waker will be
     /// called once they have.
     ///

@@ -4,14 +4,16 @@
 //!
 //! # Locking
 //!
-//! `commit` serialises commits: a batch enters all its queues at once. It is a spinlock that is held
-//! for a few list operations, outside of the queues' own locks.
+//! `commit` serialises commits to several queues: such a batch enters them all at once. It is a
+//! spinlock that is held for a few list operations, outside of the queues' own locks.
 //!
 //! # Ordering
 //!
 //! Batches are in one order for all queues of a domain. As a job can only depend on fences that
 //! existed before its batch was committed, or on earlier jobs of its batch, every dependency between
 //! queues points backwards in that order, and so does the order within a queue: there is no cycle.
+//! A batch for one queue needs no lock for that: other queues come into it only by fences of batches
+//! that were committed as a whole before.
 //!
 //! # Blocking
 //!

@@ -235,6 +235,8 @@ struct Inner<B: Backend> {
     domain: Arc<Shared>,
     timeline: Timeline,
     config: QueueConfig,
+    /// There is an error in `closed`, as far as those know who do not hold the lock.
+    refuses: Atomic<bool>,
     /// Jobs in `waiting` that real-time tasks have submitted. Changed under `state`, read without.
     urgent: Atomic<u32>,
     wakeups: Atomic<u64>,
@@ -391,6 +393,7 @@ impl<B: Backend> Queue<B> {
                 domain: domain.shared().clone(),
                 timeline: Timeline::new::<N>(),
                 config,
+                refuses: Atomic::new(false),
                 urgent: Atomic::new(0),
                 wakeups: Atomic::new(0),
                 realtime_wakeups: Atomic::new(0),
@@ -423,9 +426,8 @@ impl<B: Backend> Queue<B> {
         if cost > inner.config.credits {
             return Err(EINVAL);
         }
-        let closed = inner.state.lock().closed;
-        if let Some(err) = closed {
-            return Err(err);
+        if inner.refuses.load(Relaxed) {
+            return Err(inner.state.lock().closed.unwrap_or(ECANCELED));
         }
         Prepared::new(ctx, inner, job, cost)
     }
@@ -533,7 +535,7 @@ impl<B: Backend> Queue<B> {
         let inner = &self.inner;
         {
             let mut state = inner.state.lock();
-            state.closed.get_or_insert(err);
+            inner.close_locked(&mut state, err);
             state.abandoned = true;
         }
         ctx.signalling(|sig| {
@@ -552,7 +554,7 @@ impl<B: Backend> Drop for Queue<B> {
             if state.detached {
                 return;
             }
-            state.closed.get_or_insert(ECANCELED);
+            self.inner.close_locked(&mut state, ECANCELED);
             state.abandoned = true;
         }
         // The ordinary worker is the one that puts it away.

@@ -203,7 +203,13 @@ impl<B: Backend> Batch<B> {
             return;
         };
         let urgent = soc::worker::current_is_realtime();
-        let _commit = domain.commit.lock();
+        // The order of batches matters to those that are in several queues.
+        let first = self.jobs.first().map(|entry| Arc::as_ptr(&entry.queue));
+        let one_queue = self
+            .jobs
+            .iter()
+            .all(|entry| Some(Arc::as_ptr(&entry.queue)) == first);
+        let _commit = (!one_queue).then(|| domain.commit.lock());
 
         for (entry, fence) in self.jobs.iter_mut().zip(&self.fences) {
             let Some(mut node) = entry.node.take() else {

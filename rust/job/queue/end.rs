@@ -5,7 +5,8 @@
 
 use kernel::{
     error::code::EBUSY,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::Relaxed, //
 };
 
 use crate::{
@@ -17,6 +18,7 @@ use super::{
     Backend,
     Inner,
     Queue,
+    State,
     Who, //
 };
 
@@ -45,8 +47,14 @@ pub enum Rewind {
 }
 
 impl<B: Backend> Inner<B> {
+    /// Closes the queue, unless it is closed. Called under `state`.
+    pub(super) fn close_locked(&self, state: &mut State<B>, err: Error) {
+        state.closed.get_or_insert(err);
+        self.refuses.store(true, Relaxed);
+    }
+
     fn mark_closed(&self, err: Error) {
-        self.state.lock().closed.get_or_insert(err);
+        self.close_locked(&mut self.state.lock(), err);
     }
 
     /// Marks those waiting jobs that `f` has an error for. Returns how many.

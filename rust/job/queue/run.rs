@@ -2,15 +2,16 @@
 
 //! Running and completing jobs. The rules are at the top of `queue.rs`.
 
+use core::ptr::NonNull;
+
 use kernel::{
-    error::{
-        code::ECANCELED,
-        Error, //
-    },
+    error::code::ECANCELED,
+    prelude::*,
     sync::Arc, //
 };
 
 use crate::{
+    deps::Deps,
     fifo::Fifo,
     Signalling, //
 };
@@ -41,125 +42,135 @@ impl<B: Backend> Inner<B> {
         while Self::run_ready(this, who, sig) && Self::drain(this, sig) {}
     }
 
-    /// Runs all jobs that can run, unless somebody is doing so. Returns whether there were any.
+    /// Runs all jobs that can run, unless somebody is doing so. Returns whether there is something to
+    /// signal.
+    ///
+    /// A job that waits for nothing costs three rounds of the lock, not more: this is the way of every
+    /// submission.
     fn run_ready(this: &Arc<Self>, who: Who, sig: &Signalling<'_>) -> bool {
-        {
-            let mut state = this.state.lock();
-            if state.runner {
-                state.again = true;
-                return false;
-            }
-            state.runner = true;
+        let mut state = this.state.lock();
+        if state.runner {
+            state.again = true;
+            return false;
         }
+        state.runner = true;
 
         let mut moved = false;
         loop {
             let mut started = false;
-            while Self::run_next(this, who, sig, &mut started) {
+            state.starved = false;
+            while let Some((first, given_up)) = state.candidate() {
+                // SAFETY: Only the runner, which this task is, pops from `waiting`. Others add to it,
+                // which touches nothing of this node but its link.
+                let deps = unsafe { &(*first.as_ptr()).deps };
+                let dependencies = if deps.is_empty() {
+                    Some(Ok(()))
+                } else {
+                    // Fences are touched without the lock.
+                    drop(state);
+                    let dependencies = Self::look(deps, given_up);
+                    state = this.state.lock();
+                    dependencies
+                };
+                let Some((verdict, mut node)) =
+                    dependencies.and_then(|result| Self::take(this, &mut state, result))
+                else {
+                    break;
+                };
+                drop(state);
+
+                // One that has ended is on its second way through, behind one that is run again.
+                let run = node.outcome.is_none() && verdict.is_ok();
+                if node.outcome.is_none() {
+                    node.outcome = match verdict.and_then(|()| this.backend.run(&mut node.job, sig))
+                    {
+                        Ok(Run::Started) => {
+                            started = true;
+                            None
+                        }
+                        Ok(Run::Done) => Some(Ok(())),
+                        Err(err) => Some(Err(err)),
+                    };
+                }
+
+                state = this.state.lock();
+                Self::put(this, &mut state, node, run.then_some(who));
                 moved = true;
             }
             if started {
+                drop(state);
                 this.backend.doorbell(sig);
+                state = this.state.lock();
             }
 
-            let mut state = this.state.lock();
             if !core::mem::take(&mut state.again) {
                 state.runner = false;
                 if state.stopped > 0 || state.abandoned {
                     this.quiet.notify_all();
                 }
-                return moved;
+                state.poll(&this.backend);
+                return moved && (state.has_ended() || state.abandoned);
             }
         }
     }
 
-    /// Moves the first waiting job to `running`, if it can go. For the runner.
-    fn run_next(this: &Arc<Self>, who: Who, sig: &Signalling<'_>, started: &mut bool) -> bool {
-        let (first, given_up) = {
-            let mut state = this.state.lock();
-            state.starved = false;
-            let Some(first) = state.waiting.first_ptr() else {
-                return false;
-            };
-            let given_up = state.given_up();
-            if state.stopped > 0 && given_up.is_none() {
-                return false;
-            }
-            (first, given_up)
-        };
-
-        // SAFETY: Only the runner, which this task is, pops from `waiting`. Others add to it, which
-        // touches nothing of this node but its link.
-        let deps = unsafe { &(*first.as_ptr()).deps };
-        let dependencies = if given_up.is_some() {
+    /// What has become of the dependencies of the first waiting job; `None` if it has to wait, and a
+    /// worker will be woken. For the runner.
+    fn look(deps: &Deps, given_up: Option<Error>) -> Option<Result> {
+        if given_up.is_some() {
             deps.disarm();
-            Ok(())
-        } else {
-            // SAFETY: The node stays in `waiting`, and with it the queue exists, until the answer is
-            // another one or `disarm` is called above, by this or a later runner.
-            match unsafe { deps.ready() } {
-                Some(result) => result,
-                None => return false,
-            }
-        };
-
-        let (verdict, mut node) = {
-            let mut state = this.state.lock();
-            // Looked at again: it may have been closed or cancelled in between.
-            let verdict = match (
-                state.given_up(),
-                dependencies,
-                this.config.on_dependency_error,
-            ) {
-                (Some(err), _, _) | (None, Err(err), OnDependencyError::Fail) => Err(err),
-                _ => Ok(()),
-            };
-            if verdict.is_ok() {
-                let cost = state.waiting.first().map_or(0, |node| node.cost);
-                if cost > state.credits {
-                    state.starved = true;
-                    return false;
-                }
-                state.credits -= cost;
-            }
-            let Some(mut node) = state.waiting.pop() else {
-                return false;
-            };
-            if verdict.is_err() {
-                node.cost = 0;
-            }
-            this.note_taken(&node);
-            state.on_its_way = Some(node.seqno());
-            (verdict, node)
-        };
-
-        // One that has ended is on its second way through, behind one that is run again.
-        let run = node.outcome.is_none() && verdict.is_ok();
-        if node.outcome.is_none() {
-            node.outcome = match verdict.and_then(|()| this.backend.run(&mut node.job, sig)) {
-                Ok(Run::Started) => {
-                    *started = true;
-                    None
-                }
-                Ok(Run::Done) => Some(Ok(())),
-                Err(err) => Some(Err(err)),
-            };
+            return Some(Ok(()));
         }
+        // SAFETY: The node stays in `waiting`, and with it the queue exists, until the answer is
+        // another one or `disarm` is called above, by this or a later runner.
+        unsafe { deps.ready() }
+    }
 
-        let mut state = this.state.lock();
-        state.on_its_way = None;
-        if run {
-            match who {
-                Who::Direct => state.ran_directly += 1,
-                Who::Worker => state.ran_by_worker += 1,
+    /// Takes the first job off `waiting`, unless it lacks credits; says whether it is to be run.
+    fn take(
+        this: &Arc<Self>,
+        state: &mut State<B>,
+        dependencies: Result,
+    ) -> Option<(Result, KBox<Node<B>>)> {
+        // It may have been closed or cancelled while nobody held the lock.
+        let verdict = match (
+            state.given_up(),
+            dependencies,
+            this.config.on_dependency_error,
+        ) {
+            (Some(err), _, _) | (None, Err(err), OnDependencyError::Fail) => Err(err),
+            _ => Ok(()),
+        };
+        if verdict.is_ok() {
+            let cost = state.waiting.first().map_or(0, |node| node.cost);
+            if cost > state.credits {
+                state.starved = true;
+                return None;
             }
+            state.credits -= cost;
+        }
+        let mut node = state.waiting.pop()?;
+        if verdict.is_err() {
+            node.cost = 0;
+        }
+        this.note_taken(&node);
+        state.on_its_way = Some(node.seqno());
+        Some((verdict, node))
+    }
+
+    /// Puts a job behind those in `running`, and counts who has run it.
+    fn put(this: &Arc<Self>, state: &mut State<B>, node: KBox<Node<B>>, ran_by: Option<Who>) {
+        state.on_its_way = None;
+        match ran_by {
+            Some(Who::Direct) => state.ran_directly += 1,
+            Some(Who::Worker) => state.ran_by_worker += 1,
+            None => {}
         }
         let first = state.running.is_empty();
         state.running.push(node);
         if first {
-            Self::front_changed(this, &mut state);
+            Self::front_changed(this, state);
         }
-        true
     }
 
     /// Signals the jobs that have ended, unless somebody is doing so. Returns whether a job waits for
@@ -194,7 +205,7 @@ impl<B: Backend> Inner<B> {
 
     /// Takes the jobs off that have ended and that no job before them holds up.
     fn take_ended(this: &Arc<Self>, state: &mut State<B>, ended: &mut Fifo<Node<B>>) {
-        while matches!(state.running.first(), Some(node) if node.outcome.is_some()) {
+        while state.has_ended() {
             if let Some(node) = state.running.pop() {
                 state.credits += node.cost;
                 ended.push(node);
@@ -229,9 +240,21 @@ impl<B: Backend> State<B> {
         self.waiting.is_empty() && self.running.is_empty() && self.on_its_way.is_none()
     }
 
+    /// Whether the oldest of the running jobs has ended.
+    fn has_ended(&self) -> bool {
+        matches!(self.running.first(), Some(node) if node.outcome.is_some())
+    }
+
+    /// The first waiting job, and why it is not to be run, unless the queue is stopped.
+    fn candidate(&self) -> Option<(NonNull<Node<B>>, Option<Error>)> {
+        let first = self.waiting.first_ptr()?;
+        let given_up = self.given_up();
+        (self.stopped == 0 || given_up.is_some()).then_some((first, given_up))
+    }
+
     /// Why the first waiting job is not to be run.
     fn given_up(&self) -> Option<Error> {
-        let cancelled = |node: core::ptr::NonNull<Node<B>>| {
+        let cancelled = |node: NonNull<Node<B>>| {
             // SAFETY: The node is in the list. Others, who may be using it, share it as well.
             unsafe { node.as_ref() }.cancelled.get()
         };
