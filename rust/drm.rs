@@ -14,6 +14,7 @@
 //! | buffer objects | [`gem`] |
 //! | GPU virtual address spaces | [`gpuvm`], [`mm`] |
 //! | locking reservations, fences between drivers | [`exec`], [`resv`], [`syncobj`] |
+//! | what a submission waits for and signals | [`syncs`] |
 //! | what user space may look at | [`fdinfo`], [`debugfs`] |
 //! | who asks, and when | [`task`], [`time`] |
 //!
@@ -61,6 +62,8 @@ pub mod mmap;
 pub mod resv;
 #[path = "drm/syncobj.rs"]
 pub mod syncobj;
+#[path = "drm/syncs.rs"]
+pub mod syncs;
 #[path = "drm/task.rs"]
 pub mod task;
 #[path = "drm/time.rs"]

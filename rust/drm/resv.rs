@@ -6,6 +6,7 @@ use crate::{
     gem,
     Driver, //
 };
+use job::MayBlock;
 use kernel::{
     bindings,
     error::to_result,
@@ -45,6 +46,7 @@ impl Usage {
 ///
 /// `ERESTARTSYS` if the wait is interruptible, and was interrupted.
 pub fn wait<D: Driver>(
+    _ctx: &MayBlock,
     obj: &gem::Object<D>,
     usage: Usage,
     interruptible: bool,

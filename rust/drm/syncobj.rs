@@ -10,7 +10,10 @@ use core::ptr::{
     null_mut,
     NonNull, //
 };
-use job::Fence;
+use job::{
+    Fence,
+    MayBlock, //
+};
 use kernel::{
     bindings,
     error::to_result,
@@ -61,7 +64,7 @@ impl Syncobj {
     }
 
     /// Makes an object without a fence.
-    pub fn new() -> Result<Self> {
+    pub fn new(_ctx: &MayBlock) -> Result<Self> {
         let mut ptr = null_mut();
 
         // SAFETY: `ptr` is valid for writing.
@@ -71,7 +74,7 @@ impl Syncobj {
     }
 
     /// Makes a handle, by which the file's user space knows the object.
-    pub fn create_handle<D: Driver>(&self, file: &File<D>) -> Result<u32> {
+    pub fn create_handle<D: Driver>(&self, _ctx: &MayBlock, file: &File<D>) -> Result<u32> {
         let mut handle = 0;
 
         // SAFETY: File and object are valid; the handle takes its own reference.
@@ -146,7 +149,7 @@ unsafe impl Sync for Chain {}
 
 impl Chain {
     /// Allocates the memory.
-    pub fn new() -> Result<Self> {
+    pub fn new(_ctx: &MayBlock) -> Result<Self> {
         // SAFETY: The function has no requirements.
         let ptr = unsafe { shims::shim_fence_chain_alloc() };
 

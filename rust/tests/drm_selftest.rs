@@ -7,6 +7,9 @@
 
 #![deny(unsafe_code)]
 
+#[path = "drm_submit.rs"]
+mod submit;
+
 use drm::{
     exec,
     gem,
@@ -108,6 +111,7 @@ struct OpenFile {
     #[pin]
     pending: Mutex<Option<PendingFence>>,
     timeline: Timeline,
+    queues: submit::Queues,
     ranges: Arc<mm::RangeAllocator>,
     _alive: Alive,
 }
@@ -190,6 +194,10 @@ uapi! {
     struct Sync { handle: u32, pad: u32, point: u64 }
     struct Range { size: u64, align: u64, start: u64 }
     struct Nothing { pad: u64 }
+    /// Makes jobs, see `submit`.
+    struct Submit { entries: u64, count: u32, stride: u32 }
+    struct Finish { queue: u32, count: u32 }
+    struct Ran { count: u32, names: [u32; 256] }
 }
 
 #[vtable]
@@ -230,6 +238,9 @@ impl drm::Driver for Test {
         IOW 12 UNBIND(Nothing, RENDER_ALLOW) => unbind,
         IOW 13 ZAP(Nothing, RENDER_ALLOW) => zap,
         IOW 14 MEMORY(Nothing, RENDER_ALLOW) => memory,
+        IOW 15 SUBMIT(Submit, RENDER_ALLOW) => submit::submit,
+        IOW 16 FINISH(Finish, RENDER_ALLOW) => submit::finish,
+        IOWR 17 RAN(Ran, RENDER_ALLOW) => submit::ran,
     }
 
     fn show_fdinfo(_: &Device<Self>, file: &File<Self>, p: &mut drm::fdinfo::Printer<'_>) {
@@ -288,6 +299,7 @@ impl DriverFile for OpenFile {
         )?;
         let vm = tree.vm().into();
         let ranges = mm::RangeAllocator::new(0x1000..0x9000)?;
+        let queues = submit::Queues::new()?;
 
         KBox::pin_init(
             pin_init!(Self {
@@ -295,6 +307,7 @@ impl DriverFile for OpenFile {
                 vm,
                 pending <- new_mutex!(None),
                 timeline: Timeline::new::<Names>(),
+                queues,
                 ranges,
                 _alive: Alive::new(&FILES),
             }),
@@ -470,15 +483,17 @@ fn dump(_: &Entered<'_, Test>, args: &mut Dump, file: &File<Test>) -> Result<u32
 fn sync(_: &Entered<'_, Test>, args: &mut Sync, file: &File<Test>) -> Result<u32> {
     let may_block = MayBlock::new();
     let obj = match args.handle {
-        0 => syncobj::Syncobj::new()?,
+        0 => syncobj::Syncobj::new(&may_block)?,
         handle => syncobj::Syncobj::find(file, handle)?,
     };
 
     if args.handle == 0 {
-        args.handle = obj.create_handle(file)?;
+        args.handle = obj.create_handle(&may_block, file)?;
     }
 
-    let chain = (args.point != 0).then(syncobj::Chain::new).transpose()?;
+    let chain = (args.point != 0)
+        .then(|| syncobj::Chain::new(&may_block))
+        .transpose()?;
     let slot = FenceSlot::new(&may_block)?;
     let flags = exec::Flags::INTERRUPTIBLE.or(exec::Flags::IGNORE_DUPLICATES);
 
@@ -529,7 +544,13 @@ fn wait(_: &Entered<'_, Test>, args: &mut Sync, file: &File<Test>) -> Result<u32
         return Ok(u32::from(fence.is_signaled()));
     }
     // Here `pad` is a buffer.
-    let idle = drm::resv::wait(&*file.lookup(args.pad)?, Usage::Bookkeep, true, 0)?;
+    let idle = drm::resv::wait(
+        &MayBlock::new(),
+        &*file.lookup(args.pad)?,
+        Usage::Bookkeep,
+        true,
+        0,
+    )?;
 
     Ok(u32::from(fence.is_signaled()) | u32::from(idle) << 1)
 }

@@ -18,6 +18,8 @@
 #include <unistd.h>
 #include <drm.h>
 
+#include "drm_selftest_user.h"
+
 struct echo { uint64_t array; uint32_t count, stride; uint64_t reply; uint32_t reply_size, pad; uint64_t sum; };
 struct create { uint64_t size; uint32_t flags, private, handle, pad; };
 struct offset { uint32_t handle, pad; uint64_t offset; };
@@ -51,23 +53,20 @@ struct nothing { uint64_t pad; };
 
 static int tests, failures;
 
-static void ok(int good, const char *what)
+void ok(int good, const char *what)
 {
 	printf("%sok %d - %s\n", good ? "" : "not ", ++tests, what);
 	failures += !good;
 }
 
-#define OK(cond) ok(!!(cond), #cond)
-
-/* The result of an ioctl, or minus its errno. */
-static int call(int fd, unsigned long cmd, void *arg)
+int call(int fd, unsigned long cmd, void *arg)
 {
 	int ret = ioctl(fd, cmd, arg);
 
 	return ret < 0 ? -errno : ret;
 }
 
-static int open_node(void)
+int open_node(void)
 {
 	char path[64], name[32];
 
@@ -163,7 +162,7 @@ static void test_identity(int fd)
 	OK(!strcmp(desc, "Test of the Rust DRM layer"));
 	OK(!call(fd, DRM_IOCTL_GET_CAP, &cap) && cap.value == 1);
 	OK(call(fd, MASTER_ONLY, &n) == -EACCES);
-	OK(call(fd, DRM_IOW(DRM_COMMAND_BASE + 15, struct nothing), &n) == -EINVAL);
+	OK(call(fd, DRM_IOW(DRM_COMMAND_BASE + 18, struct nothing), &n) == -EINVAL);
 }
 
 static void test_ioctl(int fd)
@@ -631,6 +630,7 @@ int main(void)
 	test_gpuvm_random(fd);
 	close(fd);
 	test_sync(second);
+	test_submit(second);
 	test_range(second);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", second);
 	OK(contains(path, "drm-driver:\tdrm_selftest") && contains(path, "drm-selftest-steps:\t1\n"));

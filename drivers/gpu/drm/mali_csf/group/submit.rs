@@ -13,8 +13,7 @@
 
 use drm::exec;
 use drm::resv::Usage;
-use drm::syncobj;
-use job::Batch;
+use drm::syncs::Requests;
 use job::MayBlock;
 use kernel::prelude::*;
 use shims::uapi;
@@ -24,20 +23,8 @@ use crate::driver::{
     DrmFile,
     Entered, //
 };
-use crate::queue::{
-    Job,
-    QueueBackend, //
-};
-use crate::sync::{
-    Signals,
-    SyncOp, //
-};
-
-/// One validated entry.
-struct Entry {
-    args: SubmitArgs,
-    syncs: KVVec<SyncOp>,
-}
+use crate::queue::Job;
+use crate::sync;
 
 /// What the group says to a job that comes too late is `EINVAL`, whatever ended it.
 fn gone(err: Error) -> Error {
@@ -53,9 +40,9 @@ fn gone(err: Error) -> Error {
 /// # Errors
 ///
 /// Nothing was submitted then. `EINVAL`: padding not zero, an unknown group, one that can't run any
-/// more, and as [`SubmitArgs::parse`], [`SyncOp::parse`] and [`Signals::add`]; what looking up a
-/// fence to wait for returns; `EFAULT`, `E2BIG`, `ENOMEM`; `ERESTARTSYS` if a signal arrives while
-/// reservations are locked.
+/// more, an unknown syncobj to signal, one to wait for that has no fence, and as [`SubmitArgs::parse`]
+/// and [`sync::read`]; `ENOENT` for an unknown syncobj to wait for; `EFAULT`, `E2BIG`, `ENOMEM`;
+/// `ERESTARTSYS` if a signal arrives while reservations are locked.
 pub(crate) fn group_submit(
     _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_group_submit,
@@ -77,55 +64,40 @@ pub(crate) fn group_submit(
     if !group.link().can_run() {
         return Err(EINVAL);
     }
+    let mut ctx = MayBlock::new();
     let mut entries = KVVec::with_capacity(raw.len(), GFP_KERNEL)?;
+    let mut requests = Requests::with_capacity(&ctx, raw.len())?;
     for raw in &raw {
-        let args = SubmitArgs::parse(raw, group.queues().len())?;
-        let syncs = SyncOp::read_array(&raw.syncs)?;
-        entries.push(Entry { args, syncs }, GFP_KERNEL)?;
+        entries.push(SubmitArgs::parse(raw, group.queues().len())?, GFP_KERNEL)?;
+        sync::read(&ctx, &mut requests, &raw.syncs)?;
     }
 
-    let mut ctx = MayBlock::new();
-    let mut signals = Signals::new();
-    let mut batch = Batch::<QueueBackend>::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let queue = group.queues().get(entry.args.queue).ok_or(EINVAL)?;
-        let job = Job::new(entry.args.stream);
+    let syncs = requests.resolve(&ctx, file)?;
+    let batch = syncs.prepare(&ctx, |index| {
+        let args = entries.get(index).ok_or(EINVAL)?;
+        let queue = group.queues().get(args.queue).ok_or(EINVAL)?;
+        let job = Job::new(args.stream);
         let credits = job.credits();
-        let mut job = queue.prepare(&ctx, job, credits).map_err(gone)?;
-        for op in entry.syncs.iter().filter(|op| !op.signal) {
-            match signals.source(op) {
-                Some(earlier) => {
-                    let fence = batch.fence(earlier).ok_or(EINVAL)?;
-                    job.add_dependency(&ctx, fence)?;
-                }
-                None => {
-                    let fence = syncobj::find_fence(file, op.handle, op.point)?;
-                    job.add_dependency(&ctx, &fence)?;
-                }
-            }
-        }
-        for op in entry.syncs.iter().filter(|op| op.signal) {
-            signals.add(file, op, index)?;
-        }
-        batch.push(&ctx, job)?;
-    }
+
+        queue.prepare(&ctx, job, credits).map_err(gone)
+    })?;
 
     let slots = u32::try_from(batch.len()).map_err(|_| ENOMEM)?;
     let vm = group.vm().gpuvm();
-    exec::with_locked(
+    let published = exec::with_locked(
         exec::Flags::INTERRUPTIBLE.or(exec::Flags::IGNORE_DUPLICATES),
         slots,
         |attempt| vm.prepare(attempt),
         |locked| {
-            batch.commit(&mut ctx, |_sig, fences| {
+            Ok(batch.commit(&mut ctx, |sig, fences| {
                 for fence in fences {
                     // As many slots as fences were reserved in everything that is locked.
                     let _ = vm.add_fence(locked, fence, Usage::Bookkeep, Usage::Bookkeep);
                 }
-                signals.publish(fences);
-            });
-            Ok(())
+                syncs.publish(sig, fences)
+            }))
         },
     )?;
+    drop(published);
     Ok(0)
 }
