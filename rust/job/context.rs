@@ -33,8 +33,17 @@ impl MayBlock {
     }
 
     /// Runs `f` as a signalling critical section, in which the permission cannot be used.
+    ///
+    /// That `f` is `Send` means that it has captured no other claim of the task either.
     #[inline]
-    pub fn signalling<R>(&mut self, f: impl FnOnce(&Signalling<'_>) -> R) -> R {
+    pub fn signalling<R>(&mut self, f: impl FnOnce(&Signalling<'_>) -> R + Send) -> R {
+        f(&Signalling::begin())
+    }
+
+    /// As [`MayBlock::signalling`], for a commit: what publishes fences holds reservation locks, which
+    /// belong to the task, so it cannot be `Send`.
+    #[inline]
+    pub(crate) fn committing<R>(&mut self, f: impl FnOnce(&Signalling<'_>) -> R) -> R {
         f(&Signalling::begin())
     }
 }

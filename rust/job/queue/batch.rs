@@ -176,7 +176,7 @@ impl<B: Backend> Batch<B> {
         ctx: &mut MayBlock,
         publish: impl FnOnce(&Signalling<'_>, &[ARef<Fence>]) -> R,
     ) -> R {
-        let result = ctx.signalling(|sig| {
+        let result = ctx.committing(|sig| {
             self.enter_queues();
 
             let mut previous: Option<&Arc<Inner<B>>> = None;
