@@ -434,6 +434,21 @@ static void test_gpuvm_random(int fd)
 	gem_close(fd, buffers[1]);
 }
 
+int fence_make(int fd, uint32_t handle)
+{
+	return call(fd, SYNC, &(struct sync){ .handle = handle });
+}
+
+int fence_signal(int fd)
+{
+	return call(fd, SIGNAL, &(struct nothing){ 0 });
+}
+
+int fence_has_signalled(int fd, uint32_t handle)
+{
+	return call(fd, WAIT, &(struct sync){ .handle = handle });
+}
+
 static void test_sync(int fd)
 {
 	struct drm_syncobj_create binary = { 0 }, timeline = { 0 };
@@ -639,6 +654,7 @@ int main(void)
 	/* Nothing is left of either file but the buffer that the device itself has. */
 	OK(contains("/sys/kernel/debug/dri/drm-selftest/alive", "bound 1 objects 1 files 0") ||
 	   contains("/sys/kernel/debug/dri/0/alive", "bound 1 objects 1 files 0"));
+	test_unload();
 	fd = open_node();
 	for (int i = 0; i < SHARED; i++) {
 		struct drm_prime_handle p = {

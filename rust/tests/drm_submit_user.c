@@ -322,6 +322,11 @@ static void test_random(int fd)
 	ok(!bad, "random submissions run in the order that their operations say");
 }
 
+int job_make(int fd, uint32_t handle)
+{
+	return SUBMITS(fd, { 0, 1, OPS(PUT(handle)) });
+}
+
 void test_submit(int fd)
 {
 	test_waits(fd);
