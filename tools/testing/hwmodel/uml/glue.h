@@ -17,14 +17,48 @@ struct device_node;
 struct seq_file;
 
 /* Interrupt lines, as hwirq numbers of the controller and as the core numbers them. */
-#define SOC_LINES		3
+#define SOC_LINES		6
+
+/* Blocks of registers. */
+enum soc_block {
+	SOC_BLOCK_GPU,
+	SOC_BLOCK_NPU0,
+	SOC_BLOCK_NPU1,
+	SOC_BLOCK_NPU2,
+};
+
+/* An NPU core's registers, its IOMMU included. The cores follow each other. */
+#define SOC_NPU_CORES		3
+#define SOC_NPU_WINDOW		0x10000
 
 /* Clocks, as indices of the clock controller. */
 enum soc_clock {
 	SOC_CLOCK_CORE,
 	SOC_CLOCK_COREGROUP,
 	SOC_CLOCK_STACKS,
+	SOC_CLOCK_NPU0_ACLK,
+	SOC_CLOCK_NPU0_HCLK,
+	SOC_CLOCK_NPU1_ACLK,
+	SOC_CLOCK_NPU1_HCLK,
+	SOC_CLOCK_NPU2_ACLK,
+	SOC_CLOCK_NPU2_HCLK,
+	SOC_CLOCK_NPU,
+	SOC_CLOCK_NPU_PCLK,
 	SOC_CLOCKS,
+};
+
+/* Reset lines, as indices of the clock controller: two for each NPU core. */
+#define SOC_RESETS		(2 * SOC_NPU_CORES)
+
+/* Power domains that the core knows, as indices of the power controller. */
+enum soc_domain {
+	SOC_DOMAIN_GPU,
+	SOC_DOMAIN_NPUTOP,
+	SOC_DOMAIN_NPU1,
+	SOC_DOMAIN_NPU2,
+	/* Carries the three above; to the core it is the supply. */
+	SOC_DOMAIN_NPU,
+	SOC_DOMAINS,
 };
 
 /* What model_step() returns. */
@@ -48,7 +82,7 @@ void soc_wake(void);
 void soc_publish_flush_id(u32 id);
 
 /* Inside the C half. */
-int soc_iomem_init(struct device *dev, struct device_node *gpu);
+int soc_iomem_init(struct device *dev, struct device_node *gpu, struct device_node *npu);
 int soc_irq_init(struct device *dev, struct device_node *intc);
 bool soc_irq_deliver(void);
 void soc_kick(void);
@@ -56,14 +90,16 @@ int soc_power_init(struct device *dev);
 void soc_debug_init(void);
 
 /* Rust. */
-u32 model_read32(u32 offset);
-void model_write32(u32 offset, u32 value);
-void model_access_other(u32 offset, u32 bytes, bool write);
+u32 model_read32(u32 block, u32 offset);
+void model_write32(u32 block, u32 offset, u32 value);
+void model_access_other(u32 block, u32 offset, u32 bytes, bool write);
 void model_set_clock(u32 clock, bool on);
 void model_set_rate(u64 hz);
 void model_set_regulator(bool on);
 void model_set_voltage(u32 microvolt);
-void model_set_power_domain(bool on);
+void model_set_npu_supply(bool on);
+void model_set_power_domain(u32 domain, bool on);
+void model_set_reset(u32 line, bool asserted);
 u32 model_step(u64 *until_ns);
 void model_delivered(u32 line);
 void model_abandoned(u32 line);

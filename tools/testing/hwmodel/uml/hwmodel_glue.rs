@@ -24,13 +24,20 @@ use core::ops::Deref;
 use core::ops::DerefMut;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
+use hwmodel::counters::Counter;
 use hwmodel::host::BusError;
 use hwmodel::host::Host;
-use hwmodel::host::Line;
+use hwmodel::host::Wire;
+use hwmodel::npu::iommu::Version;
+use hwmodel::npu::CoreId;
+use hwmodel::npu::NpuClock;
+use hwmodel::npu::NpuDomain;
 use hwmodel::record::Kind;
 use hwmodel::record::Record;
 use hwmodel::Clock;
 use hwmodel::Gpu;
+use hwmodel::InjectError;
+use hwmodel::Npu;
 use hwmodel::Step;
 use kernel::bindings;
 use kernel::error::code::EINVAL;
@@ -52,17 +59,26 @@ extern "C" {
     fn soc_publish_flush_id(id: u32);
 }
 
+/// What is modelled.
+struct Hardware {
+    gpu: Gpu,
+    npu: Npu,
+}
+
 /// The model and what the glue keeps about it.
 struct Model {
-    gpu: UnsafeCell<Gpu>,
+    hardware: UnsafeCell<Hardware>,
     expected: Expected,
 }
 
-// SAFETY: `gpu` is only reached through `Locked`, which holds the model's lock.
+// SAFETY: `hardware` is only reached through `Locked`, which holds the model's lock.
 unsafe impl Sync for Model {}
 
 static MODEL: Model = Model {
-    gpu: UnsafeCell::new(Gpu::new(&hwmodel::product::G610_RK3588)),
+    hardware: UnsafeCell::new(Hardware {
+        gpu: Gpu::new(&hwmodel::product::G610_RK3588),
+        npu: Npu::new(Version::V2),
+    }),
     expected: Expected::new(),
 };
 
@@ -87,20 +103,20 @@ impl Locked {
 }
 
 impl Deref for Locked {
-    type Target = Gpu;
+    type Target = Hardware;
 
-    fn deref(&self) -> &Gpu {
+    fn deref(&self) -> &Hardware {
         // SAFETY: By the type invariant the lock is held, and `self` is borrowed for as long as
         // the reference lives.
-        unsafe { &*MODEL.gpu.get() }
+        unsafe { &*MODEL.hardware.get() }
     }
 }
 
 impl DerefMut for Locked {
-    fn deref_mut(&mut self) -> &mut Gpu {
+    fn deref_mut(&mut self) -> &mut Hardware {
         // SAFETY: By the type invariant the lock is held, and `self` is mutably borrowed for as
         // long as the reference lives.
-        unsafe { &mut *MODEL.gpu.get() }
+        unsafe { &mut *MODEL.hardware.get() }
     }
 }
 
@@ -111,28 +127,15 @@ impl Drop for Locked {
     }
 }
 
-/// How many records the core keeps at most.
-const MARKS: usize = 256;
-
-/// Records that a test announced.
+/// Records that a test announced and that are still to come, by kind.
 struct Expected {
-    /// Those still to come, by kind.
     left: [AtomicU64; Kind::ALL.len()],
-    /// One bit for each record that the core keeps: it was announced.
-    marks: [AtomicU64; MARKS / 64],
-    /// Records since the last reset, announced or not.
-    seen: AtomicU64,
-    /// Those of them that were announced.
-    hits: AtomicU64,
 }
 
 impl Expected {
     const fn new() -> Self {
         Self {
             left: [const { AtomicU64::new(0) }; Kind::ALL.len()],
-            marks: [const { AtomicU64::new(0) }; MARKS / 64],
-            seen: AtomicU64::new(0),
-            hits: AtomicU64::new(0),
         }
     }
 
@@ -141,30 +144,12 @@ impl Expected {
         self.left.get(index)
     }
 
-    fn mark(&self, index: usize) -> Option<(&AtomicU64, u64)> {
-        Some((self.marks.get(index / 64)?, 1 << (index % 64)))
-    }
-
-    /// Notes a record. Returns whether it was announced.
+    /// Takes one, if one was announced.
     fn take(&self, kind: Kind) -> bool {
-        let index = self.seen.fetch_add(1, Relaxed);
-        let announced = self.left(kind).is_some_and(|left| {
+        self.left(kind).is_some_and(|left| {
             left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
                 .is_ok()
-        });
-        if announced {
-            self.hits.fetch_add(1, Relaxed);
-            if let Some((word, bit)) = usize::try_from(index).ok().and_then(|i| self.mark(i)) {
-                word.fetch_or(bit, Relaxed);
-            }
-        }
-        announced
-    }
-
-    /// Whether the record at this position since the last reset was announced.
-    fn is_marked(&self, index: usize) -> bool {
-        self.mark(index)
-            .is_some_and(|(word, bit)| word.load(Relaxed) & bit != 0)
+        })
     }
 
     /// Parses the rest of `expect KIND COUNT`.
@@ -173,15 +158,6 @@ impl Expected {
         let count = count.trim().parse().ok()?;
         self.left(Kind::from_name(kind)?)?.store(count, Relaxed);
         Some(())
-    }
-
-    /// Forgets the past; what is announced stays so.
-    fn clear(&self) {
-        self.seen.store(0, Relaxed);
-        self.hits.store(0, Relaxed);
-        for word in &self.marks {
-            word.store(0, Relaxed);
-        }
     }
 }
 
@@ -222,9 +198,11 @@ impl Host for Soc {
         unsafe { soc_now_ns() }
     }
 
-    fn set_line(&self, line: Line, high: bool) {
-        // SAFETY: The core calls this with the model's lock held.
-        unsafe { soc_set_line(hwirq(line), high) }
+    fn set_line(&self, wire: Wire, high: bool) {
+        if let Ok(hwirq) = u32::try_from(wire.index()) {
+            // SAFETY: The core calls this with the model's lock held.
+            unsafe { soc_set_line(hwirq, high) }
+        }
     }
 
     fn wake(&self) {
@@ -232,80 +210,140 @@ impl Host for Soc {
         unsafe { soc_wake() }
     }
 
-    fn record(&self, record: &Record) {
-        if MODEL.expected.take(record.kind) {
+    fn record(&self, record: &Record) -> bool {
+        let announced = MODEL.expected.take(record.kind);
+        if announced {
             log(format_args!("expected {record}"));
         } else {
             log(format_args!("RECORD {record}"));
         }
+        announced
     }
 }
 
-fn hwirq(line: Line) -> u32 {
-    match line {
-        Line::Job => 0,
-        Line::Mmu => 1,
-        Line::Gpu => 2,
-    }
+/// The output behind an interrupt input.
+fn wire(hwirq: u32) -> Option<Wire> {
+    Wire::ALL
+        .iter()
+        .copied()
+        .find(|w| u32::try_from(w.index()) == Ok(hwirq))
 }
 
-fn line(hwirq: u32) -> Option<Line> {
-    Line::ALL.iter().copied().find(|&l| self::hwirq(l) == hwirq)
+/// The element of a table that an index of the C half means.
+fn nth<T: Copy>(all: &[T], index: u32) -> Option<T> {
+    all.get(usize::try_from(index).ok()?).copied()
+}
+
+/// A block of registers.
+enum Block {
+    Gpu,
+    Npu(CoreId),
+}
+
+/// The block behind a number of `enum soc_block`.
+fn block(nr: u32) -> Option<Block> {
+    match nr.checked_sub(1) {
+        None => Some(Block::Gpu),
+        Some(core) => nth(&CoreId::ALL, core).map(Block::Npu),
+    }
 }
 
 /// Does `f` with the model, then publishes the flush id.
-fn with_model<R>(f: impl FnOnce(&mut Gpu) -> R) -> R {
+fn with_model<R>(f: impl FnOnce(&mut Hardware) -> R) -> R {
     let mut model = Locked::new();
     let result = f(&mut model);
     // SAFETY: The lock is held, and `soc_iomem_init()` ran before there was any access.
-    unsafe { soc_publish_flush_id(model.latest_flush()) };
+    unsafe { soc_publish_flush_id(model.gpu.latest_flush()) };
     result
 }
 
 #[no_mangle]
-extern "C" fn model_read32(offset: u32) -> u32 {
-    with_model(|gpu| gpu.read32(&Soc, offset))
+extern "C" fn model_read32(nr: u32, offset: u32) -> u32 {
+    with_model(|hw| match block(nr) {
+        Some(Block::Gpu) => hw.gpu.read32(&Soc, offset),
+        Some(Block::Npu(core)) => hw.npu.read32(&Soc, core, offset),
+        None => 0,
+    })
 }
 
 #[no_mangle]
-extern "C" fn model_write32(offset: u32, value: u32) {
-    with_model(|gpu| gpu.write32(&Soc, offset, value));
+extern "C" fn model_write32(nr: u32, offset: u32, value: u32) {
+    with_model(|hw| match block(nr) {
+        Some(Block::Gpu) => hw.gpu.write32(&Soc, offset, value),
+        Some(Block::Npu(core)) => hw.npu.write32(&Soc, core, offset, value),
+        None => (),
+    });
 }
 
 #[no_mangle]
-extern "C" fn model_access_other(offset: u32, bytes: u32, write: bool) {
-    Locked::new().access_other(&Soc, offset, bytes, write);
+extern "C" fn model_access_other(nr: u32, offset: u32, bytes: u32, write: bool) {
+    let mut model = Locked::new();
+    match block(nr) {
+        Some(Block::Gpu) => model.gpu.access_other(&Soc, offset, bytes, write),
+        Some(Block::Npu(core)) => model.npu.access_other(&Soc, core, offset, bytes, write),
+        None => (),
+    }
 }
 
 #[no_mangle]
-extern "C" fn model_set_clock(clock: u32, on: bool) {
-    let clock = match clock {
-        0 => Clock::Core,
-        1 => Clock::CoreGroup,
-        2 => Clock::Stacks,
-        _ => return,
+extern "C" fn model_set_clock(nr: u32, on: bool) {
+    let Ok(nr) = usize::try_from(nr) else {
+        return;
     };
-    Locked::new().set_clock(&Soc, clock, on);
+    let mut model = Locked::new();
+    match nr.checked_sub(Clock::ALL.len()) {
+        None => {
+            if let Some(&clock) = Clock::ALL.get(nr) {
+                model.gpu.set_clock(&Soc, clock, on);
+            }
+        }
+        Some(nr) => {
+            if let Some(&clock) = NpuClock::ALL.get(nr) {
+                model.npu.set_clock(&Soc, clock, on);
+            }
+        }
+    }
 }
 
 #[no_mangle]
 extern "C" fn model_set_rate(hz: u64) {
-    Locked::new().set_rate(&Soc, hz);
+    Locked::new().gpu.set_rate(&Soc, hz);
 }
 
 #[no_mangle]
 extern "C" fn model_set_regulator(on: bool) {
-    Locked::new().set_regulator(&Soc, on);
+    Locked::new().gpu.set_regulator(&Soc, on);
 }
 
 #[no_mangle]
 extern "C" fn model_set_voltage(microvolt: u32) {
-    Locked::new().set_voltage(&Soc, microvolt);
+    Locked::new().gpu.set_voltage(&Soc, microvolt);
 }
 
 #[no_mangle]
-extern "C" fn model_set_power_domain(on: bool) {
-    Locked::new().set_power_domain(&Soc, on);
+extern "C" fn model_set_npu_supply(on: bool) {
+    Locked::new().npu.set_supply(&Soc, on);
+}
+
+#[no_mangle]
+extern "C" fn model_set_power_domain(nr: u32, on: bool) {
+    let mut model = Locked::new();
+    match nr.checked_sub(1) {
+        None => model.gpu.set_power_domain(&Soc, on),
+        Some(nr) => {
+            if let Some(domain) = nth(&NpuDomain::ALL, nr) {
+                model.npu.set_domain(&Soc, domain, on);
+            }
+        }
+    }
+}
+
+#[no_mangle]
+extern "C" fn model_set_reset(line: u32, asserted: bool) {
+    if let Some(core) = nth(&CoreId::ALL, line / 2) {
+        let ahb = line % 2 == 1;
+        Locked::new().npu.set_reset(&Soc, core, ahb, asserted);
+    }
 }
 
 /// # Safety
@@ -313,7 +351,7 @@ extern "C" fn model_set_power_domain(on: bool) {
 /// `until_ns` is valid for a write.
 #[no_mangle]
 unsafe extern "C" fn model_step(until_ns: *mut u64) -> u32 {
-    match with_model(|gpu| gpu.step(&Soc)) {
+    match with_model(|hw| hw.gpu.step(&Soc).sooner(hw.npu.step(&Soc))) {
         Step::Idle => 0,
         Step::Again => 1,
         Step::Until(time) => {
@@ -326,15 +364,21 @@ unsafe extern "C" fn model_step(until_ns: *mut u64) -> u32 {
 
 #[no_mangle]
 extern "C" fn model_delivered(hwirq: u32) {
-    if let Some(line) = line(hwirq) {
-        Locked::new().delivered(&Soc, line);
+    let mut model = Locked::new();
+    match wire(hwirq) {
+        Some(Wire::Gpu(line)) => model.gpu.delivered(&Soc, line),
+        Some(Wire::Npu(core)) => model.npu.delivered(&Soc, core),
+        None => (),
     }
 }
 
 #[no_mangle]
 extern "C" fn model_abandoned(hwirq: u32) {
-    if let Some(line) = line(hwirq) {
-        Locked::new().abandoned(&Soc, line);
+    let mut model = Locked::new();
+    match wire(hwirq) {
+        Some(Wire::Gpu(line)) => model.gpu.abandoned(&Soc, line),
+        Some(Wire::Npu(core)) => model.npu.abandoned(&Soc, core),
+        None => (),
     }
 }
 
@@ -345,8 +389,11 @@ extern "C" fn model_abandoned(hwirq: u32) {
 unsafe extern "C" fn model_show_counters(m: *mut bindings::seq_file) {
     // SAFETY: Inside of a show function the file is this thread's alone.
     let m = unsafe { SeqFile::from_raw(m) };
-    for (name, value) in Locked::new().counters().iter() {
-        m.call_printf(format_args!("{name} {value}\n"));
+    let model = Locked::new();
+    for &counter in Counter::ALL {
+        // No event is counted by both.
+        let value = model.gpu.counters().get(counter) + model.npu.counters().get(counter);
+        m.call_printf(format_args!("{} {value}\n", counter.name()));
     }
 }
 
@@ -358,18 +405,12 @@ unsafe extern "C" fn model_show_records(m: *mut bindings::seq_file) {
     // SAFETY: Inside of a show function the file is this thread's alone.
     let m = unsafe { SeqFile::from_raw(m) };
     let model = Locked::new();
-    let records = model.records();
-    let unexpected = records
-        .total()
-        .saturating_sub(MODEL.expected.hits.load(Relaxed));
+    let (gpu, npu) = (model.gpu.records(), model.npu.records());
+    let unexpected = gpu.unannounced() + npu.unannounced();
 
     m.call_printf(format_args!("{unexpected} records\n"));
-    for (index, record) in records.iter().enumerate() {
-        let mark = if MODEL.expected.is_marked(index) {
-            "expected "
-        } else {
-            ""
-        };
+    for (record, announced) in gpu.entries().chain(npu.entries()) {
+        let mark = if announced { "expected " } else { "" };
         m.call_printf(format_args!("{mark}{record}\n"));
     }
 }
@@ -381,7 +422,7 @@ unsafe extern "C" fn model_show_records(m: *mut bindings::seq_file) {
 unsafe extern "C" fn model_show_inject(m: *mut bindings::seq_file) {
     // SAFETY: Inside of a show function the file is this thread's alone.
     let m = unsafe { SeqFile::from_raw(m) };
-    for (syntax, meaning) in Gpu::inject_help() {
+    for (syntax, meaning) in Gpu::inject_help().chain(hwmodel::npu::HELP.iter().copied()) {
         m.call_printf(format_args!("{syntax}: {meaning}\n"));
     }
     m.call_printf(format_args!(
@@ -391,14 +432,30 @@ unsafe extern "C" fn model_show_inject(m: *mut bindings::seq_file) {
 
 #[no_mangle]
 extern "C" fn model_clear_counters() {
-    Locked::new().clear_counters();
+    let mut model = Locked::new();
+    model.gpu.clear_counters();
+    model.npu.clear_counters();
 }
 
 #[no_mangle]
 extern "C" fn model_clear_records() {
     let mut model = Locked::new();
-    model.clear_records();
-    MODEL.expected.clear();
+    model.gpu.clear_records();
+    model.npu.clear_records();
+}
+
+/// Asks one of the blocks to misbehave, or both to behave well again.
+fn inject(hw: &mut Hardware, line: &str) -> Result<(), InjectError> {
+    match line.split_ascii_whitespace().next() {
+        Some("npu") => hw.npu.inject(&Soc, line),
+        first => {
+            hw.gpu.inject(&Soc, line)?;
+            if first == Some("clear") {
+                hw.npu.clear_injections();
+            }
+            Ok(())
+        }
+    }
 }
 
 /// # Safety
@@ -414,7 +471,7 @@ unsafe extern "C" fn model_inject(line: *const c_char, len: usize) -> c_int {
 
     let done = match line.trim().strip_prefix("expect ") {
         Some(rest) => MODEL.expected.announce(rest).is_some(),
-        None => with_model(|gpu| gpu.inject(&Soc, line).is_ok()),
+        None => with_model(|hw| inject(hw, line).is_ok()),
     };
     if done {
         0

@@ -2,7 +2,7 @@
 /*
  * Memory as the two sides see it: registers for the drivers, RAM for the model.
  *
- * Locking: the window's address is written once, before any device exists. Register accesses
+ * Locking: the windows' addresses are written once, before any device exists. Register accesses
  * come in any context and take the model's lock inside model_read32() and its like.
  *
  * Ordering: the flush id is published with WRITE_ONCE under the model's lock, after each access
@@ -36,51 +36,95 @@ static struct resource soc_gpu_window = {
 	.flags = IORESOURCE_MEM,
 };
 
+/* All cores. */
+static struct resource soc_npu_window = {
+	.name = "hwmodel npu",
+	.flags = IORESOURCE_MEM,
+};
+
 /* LATEST_FLUSH in the RAM under the window. */
 static u32 *soc_flush_id;
 
-static unsigned long soc_iomem_read(void *priv, unsigned int offset, int size)
+static unsigned long soc_block_read(enum soc_block block, u32 offset, int size)
 {
 	unsigned long value;
 
 	if (size == sizeof(u32) && IS_ALIGNED(offset, sizeof(u32))) {
-		value = model_read32(offset);
+		value = model_read32(block, offset);
 	} else {
-		model_access_other(offset, size, false);
+		model_access_other(block, offset, size, false);
 		value = ~0UL;
 	}
 
 	if (soc_trace)
-		pr_info("hwmodel: read%d  0x%06x -> 0x%lx\n", size * 8, offset, value);
+		pr_info("hwmodel: %d read%d  0x%06x -> 0x%lx\n", block, size * 8, offset, value);
 
 	return value;
 }
 
-static void soc_iomem_write(void *priv, unsigned int offset, int size, unsigned long value)
+static void soc_block_write(enum soc_block block, u32 offset, int size, unsigned long value)
 {
 	if (soc_trace)
-		pr_info("hwmodel: write%d 0x%06x <- 0x%lx\n", size * 8, offset, value);
+		pr_info("hwmodel: %d write%d 0x%06x <- 0x%lx\n", block, size * 8, offset, value);
 
 	if (size == sizeof(u32) && IS_ALIGNED(offset, sizeof(u32)))
-		model_write32(offset, value);
+		model_write32(block, offset, value);
 	else
-		model_access_other(offset, size, true);
+		model_access_other(block, offset, size, true);
 }
 
-static const struct logic_iomem_ops soc_iomem_ops = {
-	.read = soc_iomem_read,
-	.write = soc_iomem_write,
+static unsigned long soc_gpu_read(void *priv, unsigned int offset, int size)
+{
+	return soc_block_read(SOC_BLOCK_GPU, offset, size);
+}
+
+static void soc_gpu_write(void *priv, unsigned int offset, int size, unsigned long value)
+{
+	soc_block_write(SOC_BLOCK_GPU, offset, size, value);
+}
+
+static const struct logic_iomem_ops soc_gpu_ops = {
+	.read = soc_gpu_read,
+	.write = soc_gpu_write,
 };
 
-static long soc_iomem_map(unsigned long offset, size_t size, const struct logic_iomem_ops **ops,
-			  void **priv)
+static long soc_gpu_map(unsigned long offset, size_t size, const struct logic_iomem_ops **ops,
+			void **priv)
 {
-	*ops = &soc_iomem_ops;
+	*ops = &soc_gpu_ops;
 	return offset;
 }
 
-static const struct logic_iomem_region_ops soc_iomem_region_ops = {
-	.map = soc_iomem_map,
+static const struct logic_iomem_region_ops soc_gpu_region_ops = {
+	.map = soc_gpu_map,
+};
+
+static unsigned long soc_npu_read(void *priv, unsigned int offset, int size)
+{
+	return soc_block_read(SOC_BLOCK_NPU0 + offset / SOC_NPU_WINDOW, offset % SOC_NPU_WINDOW,
+			      size);
+}
+
+static void soc_npu_write(void *priv, unsigned int offset, int size, unsigned long value)
+{
+	soc_block_write(SOC_BLOCK_NPU0 + offset / SOC_NPU_WINDOW, offset % SOC_NPU_WINDOW, size,
+			value);
+}
+
+static const struct logic_iomem_ops soc_npu_ops = {
+	.read = soc_npu_read,
+	.write = soc_npu_write,
+};
+
+static long soc_npu_map(unsigned long offset, size_t size, const struct logic_iomem_ops **ops,
+			void **priv)
+{
+	*ops = &soc_npu_ops;
+	return offset;
+}
+
+static const struct logic_iomem_region_ops soc_npu_region_ops = {
+	.map = soc_npu_map,
 };
 
 void soc_publish_flush_id(u32 id)
@@ -165,7 +209,7 @@ int soc_ram_write(u64 pa, const void *buf, size_t len)
 	return 0;
 }
 
-int soc_iomem_init(struct device *dev, struct device_node *gpu)
+int soc_iomem_init(struct device *dev, struct device_node *gpu, struct device_node *npu)
 {
 	unsigned long long unused;
 	struct resource res;
@@ -188,9 +232,19 @@ int soc_iomem_init(struct device *dev, struct device_node *gpu)
 
 	soc_gpu_window.start = res.start;
 	soc_gpu_window.end = res.end;
-	ret = logic_iomem_add_region(&soc_gpu_window, &soc_iomem_region_ops);
+	ret = logic_iomem_add_region(&soc_gpu_window, &soc_gpu_region_ops);
 	if (ret)
 		return dev_err_probe(dev, ret, "%pR is taken\n", &res);
+
+	ret = of_address_to_resource(npu, 0, &res);
+	if (ret)
+		return dev_err_probe(dev, ret, "the NPU has no registers\n");
+
+	soc_npu_window.start = res.start;
+	soc_npu_window.end = res.start + SOC_NPU_CORES * SOC_NPU_WINDOW - 1;
+	ret = logic_iomem_add_region(&soc_npu_window, &soc_npu_region_ops);
+	if (ret)
+		return dev_err_probe(dev, ret, "%pR is taken\n", &soc_npu_window);
 
 	return 0;
 }

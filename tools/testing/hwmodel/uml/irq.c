@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The interrupt controller: three level-triggered lines.
+ * The interrupt controller: a level-triggered line for each interrupt output of the model.
  *
  * Locking: the state is two bit masks with atomic bit operations. soc_set_line() runs under the
  * model's lock, the chip's callbacks under the descriptor's lock, the delivery under none.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Clocks, supplies and the power domain. Each tells the core when it changes, so that the core
+ * Clocks, resets, supplies and power domains. Each tells the core when it changes, so that the core
  * sees accesses to a block that has no power or no clock.
  *
  * Locking: the frameworks serialise the callbacks of one provider. The supplies' common state is
@@ -9,16 +9,20 @@
  * Ordering: the core is told inside the callback, before the framework's caller goes on.
  *
  * Blocking: clk_enable() comes with a spinlock held; nothing here waits, but the supplies'
- * callbacks may.
+ * callbacks, and those of the domains, may.
  */
 
+#include <linux/clk.h>
 #include <linux/clk-provider.h>
 #include <linux/device.h>
 #include <linux/mutex.h>
 #include <linux/of.h>
+#include <linux/pm_clock.h>
 #include <linux/pm_domain.h>
+#include <linux/regulator/consumer.h>
 #include <linux/regulator/driver.h>
 #include <linux/regulator/of_regulator.h>
+#include <linux/reset-controller.h>
 
 #include "glue.h"
 
@@ -39,6 +43,14 @@ static const char * const soc_clk_names[SOC_CLOCKS] = {
 	[SOC_CLOCK_CORE] = "clk_gpu",
 	[SOC_CLOCK_COREGROUP] = "clk_gpu_coregroup",
 	[SOC_CLOCK_STACKS] = "clk_gpu_stacks",
+	[SOC_CLOCK_NPU0_ACLK] = "aclk_npu0",
+	[SOC_CLOCK_NPU0_HCLK] = "hclk_npu0",
+	[SOC_CLOCK_NPU1_ACLK] = "aclk_npu1",
+	[SOC_CLOCK_NPU1_HCLK] = "hclk_npu1",
+	[SOC_CLOCK_NPU2_ACLK] = "aclk_npu2",
+	[SOC_CLOCK_NPU2_HCLK] = "hclk_npu2",
+	[SOC_CLOCK_NPU] = "clk_npu",
+	[SOC_CLOCK_NPU_PCLK] = "pclk_npu",
 };
 
 static struct soc_clk *to_soc_clk(struct clk_hw *hw)
@@ -129,9 +141,39 @@ static int soc_clk_init(struct device *dev, struct device_node *np)
 	return of_clk_add_hw_provider(np, of_clk_hw_onecell_get, data);
 }
 
+static int soc_reset_assert(struct reset_controller_dev *rcdev, unsigned long line)
+{
+	model_set_reset(line, true);
+	return 0;
+}
+
+static int soc_reset_deassert(struct reset_controller_dev *rcdev, unsigned long line)
+{
+	model_set_reset(line, false);
+	return 0;
+}
+
+static const struct reset_control_ops soc_reset_ops = {
+	.assert = soc_reset_assert,
+	.deassert = soc_reset_deassert,
+};
+
+static struct reset_controller_dev soc_resets = {
+	.owner = THIS_MODULE,
+	.ops = &soc_reset_ops,
+	.nr_resets = SOC_RESETS,
+};
+
+static int soc_reset_init(struct device *dev, struct device_node *np)
+{
+	soc_resets.of_node = np;
+	return devm_reset_controller_register(dev, &soc_resets);
+}
+
 enum soc_supply {
 	SOC_SUPPLY_LOGIC,
 	SOC_SUPPLY_MEMORY,
+	SOC_SUPPLY_NPU,
 	SOC_SUPPLIES,
 };
 
@@ -149,7 +191,11 @@ static void soc_supply_switch(struct regulator_dev *rdev, bool on)
 {
 	mutex_lock(&soc_supply_lock);
 	soc_supply_on[rdev_get_id(rdev)] = on;
-	model_set_regulator(soc_supply_on[SOC_SUPPLY_LOGIC] && soc_supply_on[SOC_SUPPLY_MEMORY]);
+	if (rdev_get_id(rdev) == SOC_SUPPLY_NPU)
+		model_set_npu_supply(on);
+	else
+		model_set_regulator(soc_supply_on[SOC_SUPPLY_LOGIC] &&
+				    soc_supply_on[SOC_SUPPLY_MEMORY]);
 	mutex_unlock(&soc_supply_lock);
 }
 
@@ -211,6 +257,7 @@ static const struct regulator_ops soc_supply_ops = {
 static const struct regulator_desc soc_supplies[SOC_SUPPLIES] = {
 	SOC_SUPPLY(SOC_SUPPLY_LOGIC, "vdd-gpu"),
 	SOC_SUPPLY(SOC_SUPPLY_MEMORY, "vdd-gpu-mem"),
+	SOC_SUPPLY(SOC_SUPPLY_NPU, "vdd-npu"),
 };
 
 static int soc_supply_init(struct device *dev)
@@ -235,39 +282,131 @@ static int soc_supply_init(struct device *dev)
 }
 
 #ifdef CONFIG_PM_GENERIC_DOMAINS_OF
+/* What domain-supply names: the NPU's domain switches it, as on the boards. */
+static struct regulator *soc_npu_supply;
+
+static struct generic_pm_domain soc_domains[SOC_DOMAINS];
+
 static int soc_domain_power_on(struct generic_pm_domain *domain)
 {
-	model_set_power_domain(true);
+	unsigned int id = domain - soc_domains;
+
+	if (id == SOC_DOMAIN_NPU)
+		return regulator_enable(soc_npu_supply);
+
+	model_set_power_domain(id, true);
 	return 0;
 }
 
 static int soc_domain_power_off(struct generic_pm_domain *domain)
 {
-	model_set_power_domain(false);
+	unsigned int id = domain - soc_domains;
+
+	if (id == SOC_DOMAIN_NPU)
+		return regulator_disable(soc_npu_supply);
+
+	model_set_power_domain(id, false);
 	return 0;
 }
 
-static struct generic_pm_domain soc_domain = {
-	.name = "pd_gpu",
-	.power_on = soc_domain_power_on,
-	.power_off = soc_domain_power_off,
-};
-
-static int soc_domain_init(struct device_node *np)
+/*
+ * The domains of an RK3588 run all clocks of a device while it is in use, whether its driver asks
+ * for them or not.
+ */
+static int soc_domain_attach(struct generic_pm_domain *domain, struct device *dev)
 {
+	struct clk *clk;
+	unsigned int i;
 	int ret;
 
-	ret = pm_genpd_init(&soc_domain, NULL, true);
+	ret = pm_clk_create(dev);
 	if (ret)
 		return ret;
 
-	return of_genpd_add_provider_simple(np, &soc_domain);
+	for (i = 0; !IS_ERR(clk = of_clk_get(dev->of_node, i)); i++) {
+		ret = pm_clk_add_clk(dev, clk);
+		if (ret) {
+			clk_put(clk);
+			pm_clk_destroy(dev);
+			return ret;
+		}
+	}
+
+	return 0;
+}
+
+static void soc_domain_detach(struct generic_pm_domain *domain, struct device *dev)
+{
+	pm_clk_destroy(dev);
+}
+
+#define NPU_DOMAIN(_name) {				\
+	.name = (_name),				\
+	.power_on = soc_domain_power_on,		\
+	.power_off = soc_domain_power_off,		\
+	.attach_dev = soc_domain_attach,		\
+	.detach_dev = soc_domain_detach,		\
+	.flags = GENPD_FLAG_PM_CLK,			\
+}
+
+static struct generic_pm_domain soc_domains[SOC_DOMAINS] = {
+	[SOC_DOMAIN_GPU] = {
+		.name = "pd_gpu",
+		.power_on = soc_domain_power_on,
+		.power_off = soc_domain_power_off,
+	},
+	[SOC_DOMAIN_NPUTOP] = NPU_DOMAIN("pd_nputop"),
+	[SOC_DOMAIN_NPU1] = NPU_DOMAIN("pd_npu1"),
+	[SOC_DOMAIN_NPU2] = NPU_DOMAIN("pd_npu2"),
+	[SOC_DOMAIN_NPU] = NPU_DOMAIN("pd_npu"),
+};
+
+static struct generic_pm_domain *soc_domain_table[SOC_DOMAINS];
+
+static struct genpd_onecell_data soc_domain_data = {
+	.domains = soc_domain_table,
+	.num_domains = SOC_DOMAINS,
+};
+
+static int soc_domain_init(struct device *dev, struct device_node *np)
+{
+	/* Carrier and carried, from the supply to the cores. */
+	static const enum soc_domain tree[][2] = {
+		{ SOC_DOMAIN_NPU, SOC_DOMAIN_NPUTOP },
+		{ SOC_DOMAIN_NPUTOP, SOC_DOMAIN_NPU1 },
+		{ SOC_DOMAIN_NPUTOP, SOC_DOMAIN_NPU2 },
+	};
+	unsigned int i;
+	int ret;
+
+	soc_npu_supply = devm_of_regulator_get(dev, np, "domain");
+	if (IS_ERR(soc_npu_supply))
+		return PTR_ERR(soc_npu_supply);
+
+	for (i = 0; i < SOC_DOMAINS; i++) {
+		soc_domain_table[i] = &soc_domains[i];
+		ret = pm_genpd_init(&soc_domains[i], NULL, true);
+		if (ret)
+			return ret;
+	}
+
+	for (i = 0; i < ARRAY_SIZE(tree); i++) {
+		ret = pm_genpd_add_subdomain(&soc_domains[tree[i][0]], &soc_domains[tree[i][1]]);
+		if (ret)
+			return ret;
+	}
+
+	return of_genpd_add_provider_onecell(np, &soc_domain_data);
 }
 #else
-/* A kernel without power domains: the domain is always on. */
-static int soc_domain_init(struct device_node *np)
+/* A kernel without power domains: they are always on. */
+static int soc_domain_init(struct device *dev, struct device_node *np)
 {
-	model_set_power_domain(true);
+	unsigned int i;
+
+	model_set_npu_supply(true);
+	for (i = 0; i < SOC_DOMAIN_NPU; i++)
+		model_set_power_domain(i, true);
 	return 0;
 }
 #endif
@@ -292,9 +431,13 @@ int soc_power_init(struct device *dev)
 	if (ret)
 		return dev_err_probe(dev, ret, "no supplies\n");
 
-	ret = soc_domain_init(power);
+	ret = soc_reset_init(dev, cru);
 	if (ret)
-		return dev_err_probe(dev, ret, "no power domain\n");
+		return dev_err_probe(dev, ret, "no resets\n");
+
+	ret = soc_domain_init(dev, power);
+	if (ret)
+		return dev_err_probe(dev, ret, "no power domains\n");
 
 	return 0;
 }

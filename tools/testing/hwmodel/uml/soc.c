@@ -203,13 +203,17 @@ static int soc_probe(struct platform_device *pdev)
 	struct device_node *np = dev->of_node;
 	struct device_node *gpu __free(device_node) =
 		of_get_compatible_child(np, "arm,mali-valhall-csf");
+	/* The first one: the windows of the cores follow each other. */
+	struct device_node *npu __free(device_node) =
+		of_get_compatible_child(np, "rockchip,rk3588-rknn-core");
 	struct device_node *intc __free(device_node) =
 		of_get_child_by_name(np, "interrupt-controller");
 	struct task_struct *processor;
 	int ret;
 
-	if (!gpu || !intc)
-		return dev_err_probe(dev, -EINVAL, "no GPU or no interrupt controller in the tree\n");
+	if (!gpu || !npu || !intc)
+		return dev_err_probe(dev, -EINVAL,
+				     "no GPU, no NPU or no interrupt controller in the tree\n");
 
 	ret = soc_power_init(dev);
 	if (ret)
@@ -219,7 +223,7 @@ static int soc_probe(struct platform_device *pdev)
 	if (ret)
 		return ret;
 
-	ret = soc_iomem_init(dev, gpu);
+	ret = soc_iomem_init(dev, gpu, npu);
 	if (ret)
 		return ret;
 
@@ -261,5 +265,5 @@ module_init(soc_init);
 
 /* No module_exit(), for the same reason: once loaded, the model stays. */
 
-MODULE_DESCRIPTION("Model of a system on chip with a Mali CSF GPU");
+MODULE_DESCRIPTION("Model of a system on chip with a Mali CSF GPU and an RK3588 NPU");
 MODULE_LICENSE("Dual MIT/GPL");

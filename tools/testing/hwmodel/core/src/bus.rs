@@ -46,18 +46,19 @@ impl Step {
     }
 }
 
-/// Services for every block: time, records, counters, interrupt outputs.
-pub struct Env<'a> {
+/// Services for every block: time, records, counters, interrupt outputs. `I` are the outputs: the
+/// GPU's unless it says otherwise.
+pub struct Env<'a, I = Irqs> {
     /// The machine around the model.
     pub host: &'a dyn Host,
     /// The time of this call in nanoseconds.
     pub now: u64,
     pub(crate) records: &'a mut Records,
     pub(crate) counters: &'a mut Counters,
-    pub(crate) irqs: &'a mut Irqs,
+    pub(crate) irqs: &'a mut I,
 }
 
-impl Env<'_> {
+impl<I> Env<'_, I> {
     /// Records a misuse.
     pub fn record(&mut self, kind: Kind, place: Place, value: u64, note: &'static str) {
         let record = Record {
@@ -67,15 +68,17 @@ impl Env<'_> {
             note,
             time_ns: self.now,
         };
-        self.records.push(record);
-        self.host.record(&record);
+        let announced = self.host.record(&record);
+        self.records.push(record, announced);
     }
 
     /// Counts an event.
     pub fn count(&mut self, counter: Counter) {
         self.counters.count(counter);
     }
+}
 
+impl Env<'_> {
     /// Raises interrupt events.
     pub fn raise(&mut self, line: Line, bits: u32) {
         self.irqs

@@ -76,6 +76,36 @@ counters! {
     CsJobs = "cs_jobs",
     /// Faults reported: address spaces, command streams and the GPU itself.
     Faults = "faults",
+    /// Register reads of NPU cores and their IOMMUs by the CPU.
+    NpuMmioRead = "npu_mmio_read",
+    /// Register writes of NPU cores and their IOMMUs by the CPU.
+    NpuMmioWrite = "npu_mmio_write",
+    /// Kicks of NPU cores (each runs one task or a chain).
+    NpuKick = "npu_kick",
+    /// Tasks completed by NPU core 0.
+    Npu0Task = "npu0_task",
+    /// Tasks completed by NPU core 1.
+    Npu1Task = "npu1_task",
+    /// Tasks completed by NPU core 2.
+    Npu2Task = "npu2_task",
+    /// Multiplications and additions done by NPU cores.
+    NpuMac = "npu_mac",
+    /// Rising edges of the lines of NPU cores, their IOMMUs included.
+    IrqNpu = "irq_npu",
+    /// Resets of NPU cores by their reset lines.
+    NpuReset = "npu_reset",
+    /// Tables given to IOMMU banks (writes of DTE_ADDR that are not zero, but for the probing value).
+    IommuTable = "iommu_table",
+    /// IOMMU banks that began to translate.
+    IommuEnable = "iommu_enable",
+    /// IOMMU banks that ceased to translate.
+    IommuDisable = "iommu_disable",
+    /// Translations dropped on request (one per command or line, whatever the number of entries).
+    IommuZap = "iommu_zap",
+    /// Translations by IOMMUs that needed a walk.
+    IommuFill = "iommu_fill",
+    /// Page faults and bus errors reported by IOMMUs.
+    IommuFault = "iommu_fault",
 }
 
 const LEN: usize = Counter::ALL.len();

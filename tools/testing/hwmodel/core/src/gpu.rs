@@ -11,6 +11,7 @@ use crate::gpu_control::Event;
 use crate::gpu_control::GpuControl;
 use crate::host::Host;
 use crate::host::Line;
+use crate::host::Wire;
 use crate::inject;
 use crate::inject::InjectError;
 use crate::inject::Misbehaviour;
@@ -199,7 +200,7 @@ impl Gpu {
             Target::Irq(line, reg) => {
                 if let Some(pending) = bus.env.irqs.looked_at(line) {
                     let note = "pending events are read and never cleared";
-                    let place = Place::Line(line);
+                    let place = Place::Line(Wire::Gpu(line));
                     bus.env
                         .record(Kind::IrqStorm, place, u64::from(pending), note);
                 }
@@ -439,7 +440,7 @@ impl Gpu {
             self.record(
                 host,
                 Kind::IrqStorm,
-                Place::Line(line),
+                Place::Line(Wire::Gpu(line)),
                 u64::from(times),
                 "",
             );
@@ -452,7 +453,7 @@ impl Gpu {
         self.record(
             host,
             Kind::LineStuck,
-            Place::Line(line),
+            Place::Line(Wire::Gpu(line)),
             status,
             "no handler is left",
         );

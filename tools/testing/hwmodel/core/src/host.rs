@@ -2,6 +2,7 @@
 
 //! What the model needs from the machine that it lives in.
 
+use crate::npu::CoreId;
 use crate::record::Record;
 
 /// A level-triggered interrupt output of the GPU.
@@ -38,6 +39,43 @@ impl Line {
     }
 }
 
+/// An interrupt output of the model: each goes to an input of the interrupt controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// One of the GPU's.
+    Gpu(Line),
+    /// That of an NPU core, which it shares with its IOMMU.
+    Npu(CoreId),
+}
+
+impl Wire {
+    /// All of them, in the order of [`Wire::index`].
+    pub const ALL: [Wire; 6] = [
+        Wire::Gpu(Line::Job),
+        Wire::Gpu(Line::Mmu),
+        Wire::Gpu(Line::Gpu),
+        Wire::Npu(CoreId::Core0),
+        Wire::Npu(CoreId::Core1),
+        Wire::Npu(CoreId::Core2),
+    ];
+
+    /// The input that it goes to.
+    pub const fn index(self) -> usize {
+        match self {
+            Wire::Gpu(line) => line.index(),
+            Wire::Npu(core) => Line::ALL.len() + core.index(),
+        }
+    }
+
+    /// A name for records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Wire::Gpu(line) => line.name(),
+            Wire::Npu(core) => core.name(),
+        }
+    }
+}
+
 /// The physical address is not memory that was ever given to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusError;
@@ -57,11 +95,12 @@ pub trait Host {
     fn now_ns(&self) -> u64;
 
     /// A level output changed. Delivery happens after the model's lock was dropped.
-    fn set_line(&self, line: Line, high: bool);
+    fn set_line(&self, wire: Wire, high: bool);
 
-    /// There is work: `Gpu::step` should be called soon.
+    /// There is work: `Gpu::step` and `Npu::step` should be called soon.
     fn wake(&self);
 
-    /// A misuse was recorded (the model keeps it in its own ring as well).
-    fn record(&self, record: &Record);
+    /// A misuse was recorded (the model keeps it in its own ring as well). Returns whether it was
+    /// announced: a test is about to break that rule on purpose.
+    fn record(&self, record: &Record) -> bool;
 }

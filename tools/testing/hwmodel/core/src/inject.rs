@@ -146,6 +146,14 @@ pub fn number8(word: Option<&str>) -> Result<u8, InjectError> {
     u8::try_from(number(word)?).map_err(|_| InjectError::Argument)
 }
 
+/// Nothing may follow.
+pub fn end(words: &mut SplitAsciiWhitespace<'_>) -> Result<(), InjectError> {
+    match words.next() {
+        None => Ok(()),
+        Some(_) => Err(InjectError::Trailing),
+    }
+}
+
 /// An optional number of times, at least once.
 pub fn count(words: &mut SplitAsciiWhitespace<'_>) -> Result<u32, InjectError> {
     match words.next() {
@@ -203,9 +211,6 @@ impl Misbehaviour {
         words: &mut SplitAsciiWhitespace<'_>,
         parsed: Misbehaviour,
     ) -> Result<Misbehaviour, InjectError> {
-        match words.next() {
-            None => Ok(parsed),
-            Some(_) => Err(InjectError::Trailing),
-        }
+        end(words).map(|()| parsed)
     }
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The three interrupt blocks: RAWSTAT, CLEAR, MASK and STATUS in front of a level output each.
+//! Interrupt outputs, and the GPU's three interrupt blocks in front of them: RAWSTAT, CLEAR, MASK
+//! and STATUS.
 
 use crate::counters::Counter;
 use crate::counters::Counters;
 use crate::host::Host;
 use crate::host::Line;
+use crate::host::Wire;
 use crate::record::Kind;
 use crate::record::Place;
 
@@ -20,38 +22,129 @@ pub const STORM_DELIVERIES: u32 = 1000;
 /// clear them.
 pub const FORGOTTEN_READS: u32 = 10_000;
 
-/// One interrupt block.
-pub struct IrqBlock {
-    line: Line,
-    rawstat: u32,
-    mask: u32,
+/// A level output: when it changed, and whether anybody serves it.
+pub struct Output {
+    wire: Wire,
+    counter: Counter,
     high: bool,
     high_since: u64,
     reported: bool,
     deliveries: u32,
-    /// Reads of pending events since the last write.
-    reads: u32,
     /// Rising edges still to be swallowed.
     drop: u32,
     /// The present assertion is swallowed.
     swallowed: bool,
+}
+
+impl Output {
+    /// Low. `counter` counts its rising edges.
+    pub(crate) const fn new(wire: Wire, counter: Counter) -> Self {
+        Self {
+            wire,
+            counter,
+            high: false,
+            high_since: 0,
+            reported: false,
+            deliveries: 0,
+            drop: 0,
+            swallowed: false,
+        }
+    }
+
+    /// The level.
+    pub fn is_high(&self) -> bool {
+        self.high
+    }
+
+    /// Follows what is behind it.
+    pub(crate) fn drive(
+        &mut self,
+        host: &dyn Host,
+        now: u64,
+        counters: &mut Counters,
+        active: bool,
+    ) {
+        if !active {
+            self.swallowed = false;
+        }
+        let high = active && !self.swallowed;
+        if high == self.high {
+            return;
+        }
+        if high && self.drop > 0 {
+            self.drop -= 1;
+            self.swallowed = true;
+            return;
+        }
+        self.high = high;
+        self.reported = false;
+        self.deliveries = 0;
+        if high {
+            self.high_since = now;
+            counters.count(self.counter);
+        }
+        host.set_line(self.wire, high);
+    }
+
+    /// There is a new event: it asserts the line even if an earlier one was lost on the way.
+    pub(crate) fn renew(&mut self) {
+        self.swallowed = false;
+    }
+
+    /// The handler looked at the registers behind it.
+    pub(crate) fn attended(&mut self) {
+        self.deliveries = 0;
+    }
+
+    /// Swallows the next `n` rising edges.
+    pub(crate) fn inject_drop(&mut self, n: u32) {
+        self.drop = n;
+    }
+
+    /// The interrupt controller delivered the line once more. Returns the number of deliveries in
+    /// a row if that is a storm, once per assertion.
+    pub(crate) fn delivered(&mut self) -> Option<u32> {
+        self.deliveries = self.deliveries.saturating_add(1);
+        if self.high && self.deliveries >= STORM_DELIVERIES && !self.reported {
+            self.reported = true;
+            return Some(self.deliveries);
+        }
+        None
+    }
+
+    /// Whether it has just been found stuck: true once per assertion.
+    pub(crate) fn is_stuck(&mut self, now: u64) -> bool {
+        let stuck = self.high && !self.reported && now.saturating_sub(self.high_since) >= STUCK_NS;
+        self.reported |= stuck;
+        stuck
+    }
+
+    /// When it would be taken for stuck.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        (self.high && !self.reported).then(|| self.high_since.saturating_add(STUCK_NS))
+    }
+}
+
+/// One interrupt block.
+pub struct IrqBlock {
+    line: Line,
+    output: Output,
+    rawstat: u32,
+    mask: u32,
+    /// Reads of pending events since the last write.
+    reads: u32,
     /// Events still to be raised again after they were cleared.
     repeat: u32,
 }
 
 impl IrqBlock {
-    const fn new(line: Line) -> Self {
+    const fn new(line: Line, counter: Counter) -> Self {
         Self {
             line,
+            output: Output::new(Wire::Gpu(line), counter),
             rawstat: 0,
             mask: 0,
-            high: false,
-            high_since: 0,
-            reported: false,
-            deliveries: 0,
             reads: 0,
-            drop: 0,
-            swallowed: false,
             repeat: 0,
         }
     }
@@ -73,39 +166,12 @@ impl IrqBlock {
 
     /// The line's level.
     pub fn is_high(&self) -> bool {
-        self.high
-    }
-
-    fn edge_counter(&self) -> Counter {
-        match self.line {
-            Line::Job => Counter::IrqJob,
-            Line::Mmu => Counter::IrqMmu,
-            Line::Gpu => Counter::IrqGpu,
-        }
+        self.output.is_high()
     }
 
     fn update(&mut self, host: &dyn Host, now: u64, counters: &mut Counters) {
         let active = self.status() != 0;
-        if !active {
-            self.swallowed = false;
-        }
-        let high = active && !self.swallowed;
-        if high == self.high {
-            return;
-        }
-        if high && self.drop > 0 {
-            self.drop -= 1;
-            self.swallowed = true;
-            return;
-        }
-        self.high = high;
-        self.reported = false;
-        self.deliveries = 0;
-        if high {
-            self.high_since = now;
-            counters.count(self.edge_counter());
-        }
-        host.set_line(self.line, high);
+        self.output.drive(host, now, counters, active);
     }
 }
 
@@ -119,9 +185,9 @@ impl Irqs {
     pub(crate) const fn new() -> Self {
         Self {
             blocks: [
-                IrqBlock::new(Line::Job),
-                IrqBlock::new(Line::Mmu),
-                IrqBlock::new(Line::Gpu),
+                IrqBlock::new(Line::Job, Counter::IrqJob),
+                IrqBlock::new(Line::Mmu, Counter::IrqMmu),
+                IrqBlock::new(Line::Gpu, Counter::IrqGpu),
             ],
         }
     }
@@ -156,8 +222,7 @@ impl Irqs {
     ) {
         let block = self.block_mut(line);
         block.rawstat |= bits;
-        // A new event asserts the line even if an earlier one was lost on the way.
-        block.swallowed = false;
+        block.output.renew();
         block.update(host, now, counters);
     }
 
@@ -173,7 +238,7 @@ impl Irqs {
         let block = self.block_mut(line);
         let served = block.status() & bits;
         block.rawstat &= !bits;
-        block.deliveries = 0;
+        block.output.attended();
         block.reads = 0;
         block.update(host, now, counters);
         if served != 0 && block.repeat > 0 {
@@ -194,7 +259,7 @@ impl Irqs {
     ) {
         let block = self.block_mut(line);
         block.mask = mask;
-        block.deliveries = 0;
+        block.output.attended();
         block.reads = 0;
         block.update(host, now, counters);
     }
@@ -203,7 +268,7 @@ impl Irqs {
     /// when they have been looked at much too often.
     pub(crate) fn looked_at(&mut self, line: Line) -> Option<u32> {
         let block = self.block_mut(line);
-        block.deliveries = 0;
+        block.output.attended();
         if block.rawstat == 0 {
             block.reads = 0;
             return None;
@@ -231,7 +296,7 @@ impl Irqs {
 
     /// Swallows the next `n` rising edges of a line.
     pub(crate) fn inject_drop(&mut self, line: Line, n: u32) {
-        self.block_mut(line).drop = n;
+        self.block_mut(line).output.inject_drop(n);
     }
 
     /// Raises the next `n` served events again.
@@ -242,25 +307,15 @@ impl Irqs {
     /// The interrupt controller delivered the line once more. Returns the number of deliveries in
     /// a row if that is a storm, once per assertion.
     pub(crate) fn delivered(&mut self, line: Line) -> Option<u32> {
-        let block = self.block_mut(line);
-        block.deliveries = block.deliveries.saturating_add(1);
-        if block.high && block.deliveries >= STORM_DELIVERIES && !block.reported {
-            block.reported = true;
-            return Some(block.deliveries);
-        }
-        None
+        self.block_mut(line).output.delivered()
     }
 
     /// The first line found stuck, if any: reported once per assertion.
     pub(crate) fn stuck(&mut self, now: u64) -> Option<(Kind, Place, u64)> {
         for block in &mut self.blocks {
-            if block.high && !block.reported && now.saturating_sub(block.high_since) >= STUCK_NS {
-                block.reported = true;
-                return Some((
-                    Kind::LineStuck,
-                    Place::Line(block.line),
-                    u64::from(block.status()),
-                ));
+            if block.output.is_stuck(now) {
+                let place = Place::Line(Wire::Gpu(block.line));
+                return Some((Kind::LineStuck, place, u64::from(block.status())));
             }
         }
         None
@@ -268,10 +323,6 @@ impl Irqs {
 
     /// When the next line would be taken for stuck.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.blocks
-            .iter()
-            .filter(|b| b.high && !b.reported)
-            .map(|b| b.high_since.saturating_add(STUCK_NS))
-            .min()
+        self.blocks.iter().filter_map(|b| b.output.deadline()).min()
     }
 }

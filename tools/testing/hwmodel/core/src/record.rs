@@ -4,6 +4,8 @@
 
 use core::fmt;
 
+use crate::npu::CoreId;
+
 macro_rules! kinds {
     ($($variant:ident = $name:literal, $text:literal;)+) => {
         /// The rule that was broken.
@@ -51,7 +53,7 @@ kinds! {
     Reserved = "reserved", "Reserved bits of a register were written.";
     // Surroundings.
     Undervolt = "undervolt", "The core clock runs faster than the supply's voltage permits.";
-    GatedBusy = "gated-busy", "Clock, supply or power domain was taken from the running MCU.";
+    GatedBusy = "gated-busy", "Clock, supply or power domain was taken from the running MCU or NPU core.";
     // GPU control.
     UnknownCommand = "unknown-command", "An unknown command was written.";
     CommandBusy = "command-busy", "A command was issued before the previous one was complete.";
@@ -87,6 +89,16 @@ kinds! {
     RingBounds = "ring-bounds", "Insert and extract offsets of a ring are inconsistent.";
     SuspendBuffer = "suspend-buffer", "A suspend buffer is missing, too small or damaged.";
     StreamEncoding = "stream-encoding", "An instruction has reserved bits set.";
+    // NPU cores and their IOMMUs.
+    NpuDeadPage = "npu-dead-page", "The page of registers was accessed that hangs the NPU's bus.";
+    NpuBusy = "npu-busy", "A task was started while one was running.";
+    NpuList = "npu-list", "A register list is malformed.";
+    NpuConfig = "npu-config", "The units of a task are programmed in contradiction to each other.";
+    NpuUnsupported = "npu-unsupported", "A task uses what the model does not know.";
+    NpuBypass = "npu-bypass", "A core accessed memory while its IOMMU did not translate.";
+    IommuCommand = "iommu-command", "An IOMMU got a command that it does not know or that has no effect in its state.";
+    IommuConfig = "iommu-config", "An IOMMU translates without a table, or its banks are set up differently.";
+    IommuLive = "iommu-live", "An IOMMU was reprogrammed under its running core.";
     Provoked = "provoked", "A record was asked for, to see whether it is noticed.";
 }
 
@@ -107,7 +119,7 @@ pub enum Place {
     /// A clock, the supply or the power domain.
     Input(&'static str),
     /// An interrupt line.
-    Line(crate::host::Line),
+    Line(crate::host::Wire),
     /// A group slot.
     Group(u8),
     /// A queue of a group slot.
@@ -119,6 +131,20 @@ pub enum Place {
     },
     /// The MCU and its global interface.
     Mcu,
+    /// A register of an NPU core or of its IOMMU, as offset into the core's window.
+    NpuRegister {
+        /// The core.
+        core: CoreId,
+        /// The offset.
+        off: u32,
+    },
+    /// A device address of an NPU core.
+    Iova {
+        /// The core.
+        core: CoreId,
+        /// The address.
+        iova: u32,
+    },
 }
 
 impl fmt::Display for Place {
@@ -128,10 +154,12 @@ impl fmt::Display for Place {
             Place::Virtual { as_nr, va } => write!(f, "as {as_nr} va 0x{va:x}"),
             Place::Physical(pa) => write!(f, "pa 0x{pa:x}"),
             Place::Input(name) => write!(f, "input {name}"),
-            Place::Line(line) => write!(f, "line {}", line.name()),
+            Place::Line(wire) => write!(f, "line {}", wire.name()),
             Place::Group(group) => write!(f, "csg {group}"),
             Place::Queue { group, queue } => write!(f, "csg {group} cs {queue}"),
             Place::Mcu => f.write_str("mcu"),
+            Place::NpuRegister { core, off } => write!(f, "{} reg 0x{off:x}", core.name()),
+            Place::Iova { core, iova } => write!(f, "{} iova 0x{iova:x}", core.name()),
         }
     }
 }
@@ -173,8 +201,10 @@ const KEPT: usize = 256;
 
 /// The records so far.
 pub struct Records {
-    kept: [Option<Record>; KEPT],
+    /// Each with whether it was announced.
+    kept: [Option<(Record, bool)>; KEPT],
     total: u64,
+    unannounced: u64,
 }
 
 impl Records {
@@ -183,16 +213,18 @@ impl Records {
         Self {
             kept: [None; KEPT],
             total: 0,
+            unannounced: 0,
         }
     }
 
     /// Keeps one.
-    pub fn push(&mut self, record: Record) {
+    pub fn push(&mut self, record: Record, announced: bool) {
         let at = usize::try_from(self.total).unwrap_or(KEPT);
         if let Some(slot) = self.kept.get_mut(at) {
-            *slot = Some(record);
+            *slot = Some((record, announced));
         }
         self.total = self.total.saturating_add(1);
+        self.unannounced = self.unannounced.saturating_add(u64::from(!announced));
     }
 
     /// How many were recorded, those not kept included.
@@ -200,9 +232,22 @@ impl Records {
         self.total
     }
 
+    /// How many of these nobody had announced.
+    pub fn unannounced(&self) -> u64 {
+        self.unannounced
+    }
+
     /// Those kept, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Record> + '_ {
-        self.kept.iter().flatten()
+        self.entries().map(|(record, _)| record)
+    }
+
+    /// Those kept, oldest first, each with whether it was announced.
+    pub fn entries(&self) -> impl Iterator<Item = (&Record, bool)> + '_ {
+        self.kept
+            .iter()
+            .flatten()
+            .map(|(r, announced)| (r, *announced))
     }
 
     /// How many of those kept are of this kind.
@@ -212,9 +257,6 @@ impl Records {
 
     /// Forgets all.
     pub fn clear(&mut self) {
-        for slot in &mut self.kept {
-            *slot = None;
-        }
-        self.total = 0;
+        *self = Self::new();
     }
 }

@@ -5,6 +5,7 @@
 use crate::counters::Counter;
 use crate::inject;
 use crate::mcu::Mcu;
+use crate::npu;
 use crate::record::Kind;
 
 const TEXT: &str = include_str!("../../../../../../Documentation/hwmodel.rst");
@@ -34,7 +35,8 @@ fn every_counter_is_documented() {
 
 #[test]
 fn every_misbehaviour_is_documented() {
-    for (syntax, _) in inject::HELP.iter().chain(Mcu::HELP.iter()) {
+    let all = inject::HELP.iter().chain(Mcu::HELP).chain(npu::HELP);
+    for (syntax, _) in all {
         assert_entry(syntax);
     }
 }

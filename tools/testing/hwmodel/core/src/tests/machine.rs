@@ -13,6 +13,7 @@ use crate::counters::Counter;
 use crate::host::BusError;
 use crate::host::Host;
 use crate::host::Line;
+use crate::host::Wire;
 use crate::mmu::Access;
 use crate::mmu::MmuError;
 use crate::mmu::Requester;
@@ -82,8 +83,8 @@ pub const EXECUTE_NEVER: u64 = 3 << 53;
 pub struct Fake {
     ram: RefCell<Vec<u8>>,
     now: Cell<u64>,
-    pub lines: [Cell<bool>; 3],
-    pub edges: [Cell<u32>; 3],
+    pub lines: [Cell<bool>; 6],
+    pub edges: [Cell<u32>; 6],
     pub woken: Cell<u32>,
     pub seen: RefCell<Vec<Record>>,
 }
@@ -109,8 +110,8 @@ impl Host for Fake {
         self.now.get()
     }
 
-    fn set_line(&self, line: Line, high: bool) {
-        let i = line.index();
+    fn set_line(&self, wire: Wire, high: bool) {
+        let i = wire.index();
         assert_ne!(
             self.lines[i].get(),
             high,
@@ -126,8 +127,28 @@ impl Host for Fake {
         self.woken.set(self.woken.get() + 1);
     }
 
-    fn record(&self, record: &Record) {
+    fn record(&self, record: &Record) -> bool {
         self.seen.borrow_mut().push(*record);
+        false
+    }
+}
+
+impl Fake {
+    /// Empty RAM, all lines low.
+    pub fn new() -> Self {
+        Self {
+            ram: RefCell::new(vec![0; usize::try_from(RAM_SIZE).unwrap()]),
+            now: Cell::new(1_000_000),
+            lines: [const { Cell::new(false) }; 6],
+            edges: [const { Cell::new(0) }; 6],
+            woken: Cell::new(0),
+            seen: RefCell::new(Vec::new()),
+        }
+    }
+
+    /// Lets time pass.
+    pub fn pass(&self, ns: u64) {
+        self.now.set(self.now.get() + ns);
     }
 }
 
@@ -141,14 +162,7 @@ impl Machine {
     /// Clocks, supply and domain off.
     pub fn off() -> Self {
         Self {
-            host: Fake {
-                ram: RefCell::new(vec![0; usize::try_from(RAM_SIZE).unwrap()]),
-                now: Cell::new(1_000_000),
-                lines: [const { Cell::new(false) }; 3],
-                edges: [const { Cell::new(0) }; 3],
-                woken: Cell::new(0),
-                seen: RefCell::new(Vec::new()),
-            },
+            host: Fake::new(),
             gpu: Box::new(Gpu::new(&G610_RK3588)),
             next_page: RAM,
         }
