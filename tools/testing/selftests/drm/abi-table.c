@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Every number of the ABI as one header has it. Compiled twice, against this tree's header and
+ * Every number of the ABIs as one pair of headers has it. Compiled twice, against this tree's and
  * against the kernel's; ABI_TABLE names the result.
  */
 #include <stddef.h>
 #include <stdint.h>
 
 #include "panthor_drm.h"
+#include "rocket_accel.h"
 
 #include "abi.h"
 
@@ -32,5 +33,9 @@ const struct abi_fact ABI_TABLE[] = {
 	{ "DRM_PANTHOR_MCU_MINOR", DRM_PANTHOR_MCU_MINOR(ID) },
 	{ "DRM_PANTHOR_MCU_REV", DRM_PANTHOR_MCU_REV(ID) },
 	{ "DRM_PANTHOR_MMU_VA_BITS", DRM_PANTHOR_MMU_VA_BITS(ID) },
+	{ "DRM_IOCTL_ROCKET_CREATE_BO", DRM_IOCTL_ROCKET_CREATE_BO },
+	{ "DRM_IOCTL_ROCKET_SUBMIT", DRM_IOCTL_ROCKET_SUBMIT },
+	{ "DRM_IOCTL_ROCKET_PREP_BO", DRM_IOCTL_ROCKET_PREP_BO },
+	{ "DRM_IOCTL_ROCKET_FINI_BO", DRM_IOCTL_ROCKET_FINI_BO },
 	{ 0 },
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * The ABI of this tree's header is the ABI of the kernel's header. Needs no device; runs at build
+ * The ABIs of this tree's headers are those of the kernel's headers. Needs no device; runs at build
  * time as well.
  */
 #include <string.h>
@@ -18,8 +18,8 @@ TEST(no_fact_is_missing_in_either_header)
 		ASSERT_STREQ(abi_kernel[i].name, abi_here[i].name);
 	EXPECT_EQ(NULL, abi_kernel[i].name);
 	EXPECT_EQ(NULL, abi_here[i].name);
-	/* 17 ioctls with structures of two members at the least: fewer means a broken generator. */
-	EXPECT_LT(200, i);
+	/* 21 ioctls with structures of two members at the least: fewer means a broken generator. */
+	EXPECT_LT(250, i);
 }
 
 TEST(every_size_offset_value_and_ioctl_number_is_that_of_the_kernel)
