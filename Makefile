@@ -4,7 +4,9 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 OUT ?= $(CURDIR)/out/modules
-DRIVER ?= mali_csf
+# NPU=1 picks the demo of the NPU, which only the kernel's own driver serves so far.
+NPU ?=
+DRIVER ?= $(if $(NPU),rocket,mali_csf)
 DEBUG ?=
 SUITE ?=
 
@@ -36,6 +38,7 @@ help:
 	@echo 'make              build mali_csf.ko against KDIR= (default: the running kernel), into out/modules'
 	@echo 'make demo         boot a Linux 7.3 with a modelled Mali-G610 in it and run the demo'
 	@echo '                  DRIVER=mali_csf (default), panthor (the kernel'"'"'s own C driver) or tyr'
+	@echo 'make demo NPU=1   the same with a modelled RK3588 NPU and the kernel'"'"'s own driver, DRIVER=rocket'
 	@echo 'make test         run the tests; SUITE=name picks one, DEBUG=1 uses the KASAN/kmemleak and lockdep kernels'
 	@echo 'make test-all     also the long suites'
 	@echo 'make check        formatting, clippy and documentation checks'

@@ -82,6 +82,16 @@ void begin_step(const char *text)
 	hwmodel_read(&before);
 }
 
+bool step_cost(const char *name, unsigned long long *count)
+{
+	struct hwmodel_counters after;
+
+	if (hwmodel_read(&after))
+		return false;
+	*count = hwmodel_get(&after, name) - hwmodel_get(&before, name);
+	return true;
+}
+
 static const char *plural(uint64_t n)
 {
 	return n == 1 ? "" : "s";

@@ -14,9 +14,12 @@ int report_close(const char *name);
 
 void title(const char *text);
 
-/* A step is a title, whatever is said and checked, and its cost. */
+/* A step is a title, whatever is said and checked, and its cost for the GPU. */
 void begin_step(const char *text);
 void end_step(void);
+
+/* What the model has counted since the step began. Returns false if there is no model. */
+bool step_cost(const char *name, unsigned long long *count);
 
 __attribute__((format(printf, 1, 2)))
 void say(const char *format, ...);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* How many kicks, interrupts and IOMMU operations some work may cost at most, by the model's count. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite.h"
+
+FIXTURE(cost) {
+	struct npu npu;
+	struct layer layer;
+	struct loaded loaded[3];
+	struct lists lists;
+	struct hwmodel_counters before;
+};
+
+FIXTURE_SETUP(cost)
+{
+	NEEDS_MODEL();
+	ASSERT_EQ(0, npu_open(&self->npu));
+	ASSERT_EQ(0, lists_create(&self->npu, &self->lists));
+	layer_generate(&self->layer, 1, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		ASSERT_EQ(0, layer_load(&self->npu, &self->layer, &self->loaded[i]));
+		lists_add(&self->lists, &self->layer, &self->loaded[i]);
+	}
+	ASSERT_EQ(0, hwmodel_read(&self->before));
+}
+
+FIXTURE_TEARDOWN(cost)
+{
+	hwmodel_inject("clear");
+	for (uint32_t i = 0; i < 3; i++)
+		layer_unload(&self->loaded[i]);
+	layer_free(&self->layer);
+	lists_destroy(&self->lists);
+	npu_close(&self->npu);
+}
+
+static uint64_t counted(const struct hwmodel_counters *before, const char *name)
+{
+	struct hwmodel_counters after;
+
+	hwmodel_read(&after);
+	return hwmodel_get(&after, name) - hwmodel_get(before, name);
+}
+
+static uint64_t tasks(const struct hwmodel_counters *before)
+{
+	return counted(before, "npu0_task") + counted(before, "npu1_task") +
+	       counted(before, "npu2_task");
+}
+
+TEST_F(cost, a_task_costs_one_kick_and_one_interrupt_at_most)
+{
+	for (uint32_t i = 0; i < 50; i++) {
+		struct drm_rocket_job job = npu_job(self->lists.tasks, 1, &self->loaded[0].input,
+						    &self->loaded[0].output);
+
+		ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
+		ASSERT_EQ(0, npu_bo_prep(&self->loaded[0].output, PATIENCE));
+	}
+	EXPECT_EQ(50, tasks(&self->before));
+	EXPECT_GE(50, counted(&self->before, "npu_kick"));
+	EXPECT_GE(50, counted(&self->before, "irq_npu"));
+}
+
+/* The C driver attaches and detaches its file's tables for each job. */
+TEST_F(cost, a_core_keeps_its_tables_while_the_next_job_is_of_the_same_file)
+{
+	KNOWN_C_DEFECT("the tables are attached and detached for each job");
+	for (uint32_t i = 0; i < 100; i++) {
+		struct drm_rocket_job job = npu_job(self->lists.tasks, 1, &self->loaded[0].input,
+						    &self->loaded[0].output);
+
+		ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
+		ASSERT_EQ(0, npu_bo_prep(&self->loaded[0].output, PATIENCE));
+	}
+	/* Three cores have four banks. */
+	EXPECT_GE(4, counted(&self->before, "iommu_table"));
+	EXPECT_EQ(0, counted(&self->before, "iommu_disable"));
+}
+
+/* The C driver has one queue for a file, which is on one core at a time. */
+TEST_F(cost, jobs_of_one_file_run_on_all_cores_at_once)
+{
+	struct drm_rocket_job jobs[3];
+
+	KNOWN_C_DEFECT("a file's jobs run on one core at a time");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 300000000"));
+	for (uint32_t i = 0; i < 3; i++)
+		jobs[i] = npu_job(&self->lists.tasks[i], 1, &self->loaded[i].input,
+				  &self->loaded[i].output);
+	ASSERT_EQ(0, npu_submit(&self->npu, jobs, 3));
+	for (uint32_t i = 0; i < 3; i++)
+		ASSERT_EQ(0, npu_bo_prep(&self->loaded[i].output, PATIENCE));
+	EXPECT_EQ(1, counted(&self->before, "npu0_task"));
+	EXPECT_EQ(1, counted(&self->before, "npu1_task"));
+	EXPECT_EQ(1, counted(&self->before, "npu2_task"));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* Files, processes and modules that go while others still hold on to them. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "suite.h"
+
+/* A file with a job on it that takes a while. */
+static int start(struct npu *npu, struct layer *layer, struct loaded *loaded)
+{
+	struct lists lists;
+	struct drm_rocket_job job;
+	int ret = npu_open(npu);
+
+	layer_generate(layer, 1, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	ret = ret ?: lists_create(npu, &lists);
+	ret = ret ?: layer_load(npu, layer, loaded);
+	if (ret)
+		return ret;
+	lists_add(&lists, layer, loaded);
+	job = npu_job(lists.tasks, 1, &loaded->input, &loaded->output);
+	return npu_submit(npu, &job, 1);
+}
+
+/* What everybody else sees afterwards: a device that works. */
+static void expect_working(struct __test_metadata *_metadata)
+{
+	struct npu npu;
+	struct layer layer;
+	struct loaded loaded;
+
+	hwmodel_inject("clear");
+	ASSERT_EQ(0, start(&npu, &layer, &loaded));
+	EXPECT_GE(1, (uint32_t)layer_check(&layer, &loaded));
+	layer_unload(&loaded);
+	layer_free(&layer);
+	npu_close(&npu);
+}
+
+/* The C driver frees the address space that the job's buffers are in. */
+TEST(a_file_may_close_while_its_jobs_run)
+{
+	struct npu npu;
+	struct layer layer;
+	struct loaded loaded;
+
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("a buffer that outlives its file uses what the file has freed");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 100000000"));
+	ASSERT_EQ(0, start(&npu, &layer, &loaded));
+	munmap(loaded.input.map, loaded.input.size);
+	npu_close(&npu);
+	layer_free(&layer);
+	expect_working(_metadata);
+}
+
+TEST(a_process_may_die_while_its_jobs_run)
+{
+	int status;
+	pid_t child;
+
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("a buffer that outlives its file uses what the file has freed");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 100000000"));
+	child = fork();
+	if (!child) {
+		struct npu npu;
+		struct layer layer;
+		struct loaded loaded;
+
+		if (start(&npu, &layer, &loaded))
+			_exit(1);
+		raise(SIGKILL);
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	expect_working(_metadata);
+}
+
+TEST(a_core_sleeps_when_there_is_nothing_to_do_and_wakes_for_the_next_job)
+{
+	for (uint32_t i = 0; i < 3; i++) {
+		expect_working(_metadata);
+		/* Longer than the driver keeps an idle core awake. */
+		usleep(300000);
+	}
+}
+
+TEST_HARNESS_MAIN
