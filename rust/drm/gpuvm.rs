@@ -255,6 +255,30 @@ impl<T: DriverGpuVm> GpuVm<T> {
         unsafe { bindings::drm_gpuvm_bo_deferred_cleanup(self.as_raw()) };
     }
 
+    /// Whether there are buffers for [`GpuVm::deferred_cleanup()`].
+    pub fn needs_cleanup(&self) -> bool {
+        // SAFETY: The list is changed with atomic operations only, and its head is a pointer.
+        unsafe {
+            !(&raw const (*self.as_raw()).bo_defer.first)
+                .read_volatile()
+                .is_null()
+        }
+    }
+
+    /// Locks the reservation of the address space, and reserves slots for fences in it.
+    ///
+    /// # Errors
+    ///
+    /// To be handed on, as those of [`Attempt::prepare()`].
+    pub fn prepare_own(&self, attempt: &mut Attempt<'_>) -> Result {
+        let fences = attempt.fences();
+
+        // SAFETY: The locking context is in its locking phase.
+        to_result(unsafe {
+            bindings::drm_gpuvm_prepare_vm(self.as_raw(), attempt.as_raw(), fences)
+        })
+    }
+
     /// Locks the reservations of the address space and of all external objects in it, and reserves
     /// slots for fences in them.
     ///

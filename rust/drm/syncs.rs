@@ -308,14 +308,31 @@ impl<'a, D: Driver> Syncs<'a, D> {
         Ok(())
     }
 
+    /// Whether an entry signals something.
+    pub fn signals(&self, entry: usize) -> bool {
+        let ops = self.requests.entry(entry);
+
+        ops.iter().any(|op| op.action == Action::Signal)
+    }
+
     /// Puts the fences of the entries into the objects, in the order of the entries. Neither fails nor
     /// allocates.
     ///
     /// It is for the closure of [`Batch::commit`], which returns what is left, so that it is freed
     /// after the commit. Objects of entries beyond the end of `fences` stay as they are.
-    pub fn publish(mut self, _sig: &Signalling<'_>, fences: &[ARef<Fence>]) -> Published<'a, D> {
+    pub fn publish(self, sig: &Signalling<'_>, fences: &[ARef<Fence>]) -> Published<'a, D> {
+        self.publish_with(sig, |entry| fences.get(entry))
+    }
+
+    /// As [`Syncs::publish`], where a job may stand for several entries: `fence_of` knows the fence of
+    /// each.
+    pub fn publish_with<'f>(
+        mut self,
+        _sig: &Signalling<'_>,
+        fence_of: impl Fn(usize) -> Option<&'f ARef<Fence>>,
+    ) -> Published<'a, D> {
         for target in &mut self.targets {
-            let Some(fence) = fences.get(target.entry) else {
+            let Some(fence) = fence_of(target.entry) else {
                 continue;
             };
             match target.chain.take() {

@@ -5,10 +5,13 @@
 #ifndef SHIM_SOC_H
 #define SHIM_SOC_H
 
+#include <linux/gfp.h>
 #include <linux/io-pgtable.h>
 #include <linux/kthread.h>
 #include <linux/types.h>
 
+/* Rather fail than kill a task. */
+static const u32 SHIM_SOC_GFP_MAY_FAIL = (__force u32)(__GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 static const unsigned long SHIM_SOC_PGTABLE_NO_WARN = IO_PGTABLE_QUIRK_NO_WARN;
 static const unsigned long SHIM_SOC_WORKER_ITEM_SIZE = sizeof(struct kthread_work);
 

@@ -21,6 +21,8 @@
 
 #[path = "pgtable/layout.rs"]
 mod layout;
+#[path = "pgtable/need.rs"]
+mod need;
 #[path = "pgtable/tables.rs"]
 mod tables;
 
@@ -29,6 +31,7 @@ pub use layout::tables_for;
 pub use layout::PageSize;
 pub use layout::Va;
 pub use layout::VaRange;
+pub use need::Need;
 pub use tables::Tables;
 
 use core::{
@@ -409,30 +412,41 @@ impl Update<'_> {
     }
 
     /// Unmaps what is mapped in `range`, whatever the size of its pages, and skips what is not.
+    /// Returns the length that was unmapped, in bytes; a table without entries counts as mapped.
+    ///
+    /// Runs of pages, and of blocks, go in one call of the page table code.
     ///
     /// # Errors
     ///
     /// `EINVAL` if a larger page sticks out of the range; what was before it is unmapped.
-    pub fn unmap(&mut self, range: VaRange) -> Result {
-        let mut done = 0;
+    #[must_use = "less may be unmapped than was asked for"]
+    pub fn unmap(&mut self, range: VaRange) -> Result<u64> {
+        let block = PageSize::Size2M.bytes();
+        let page = PageSize::Size4K.bytes();
+        let (mut done, mut total) = (0, 0);
         while done < range.size() {
             let va = range.start().checked_add(done).ok_or(ERANGE)?;
             let left = range.size() - done;
-            let block = PageSize::Size2M.bytes();
-            let page = PageSize::Size4K.bytes();
 
-            if va.is_aligned(block) && left >= block {
-                // A whole entry of the level above: a block, or a table, or nothing.
-                let _ = self.unmap_pages(va, PageSize::Size2M, 1);
-                done += block;
+            let (size, bytes) = if va.is_aligned(block) && left >= block {
+                // Whole entries of the level above: blocks, or tables, or nothing.
+                (PageSize::Size2M, left - left % block)
             } else if left < page || !va.is_aligned(page) || self.is_block(va)? {
                 return Err(EINVAL);
             } else {
-                let _ = self.unmap_pages(va, PageSize::Size4K, 1);
-                done += page;
+                // Up to the next block.
+                let bytes = (block - va.raw() % block).min(left);
+                (PageSize::Size4K, bytes - bytes % page)
+            };
+            let unmapped = self.unmap_pages(va, size, usize::try_from(bytes / size.bytes())?);
+            total += unmapped;
+            done += unmapped;
+            if unmapped < bytes {
+                // It stopped where nothing is mapped.
+                done += size.bytes();
             }
         }
-        Ok(())
+        Ok(total)
     }
 
     /// Where `va` is mapped to; `None` if it is not.

@@ -144,7 +144,7 @@ mod tests {
             assert_eq!(update.unmap_pages(Va::new(BLOCK), PageSize::Size4K, 1), 0);
             assert!(update.unmap(range(BLOCK + PAGE, BLOCK)?) == Err(EINVAL));
             assert!(update.lookup(Va::new(BLOCK + PAGE)).is_some());
-            update.unmap(range(0, 4 * BLOCK)?)?;
+            assert_eq!(update.unmap(range(0, 4 * BLOCK)?)?, BLOCK);
             assert!(update.lookup(Va::new(BLOCK)).is_none());
             Ok(())
         })
@@ -165,6 +165,94 @@ mod tests {
             assert_eq!(update.unmap_pages(Va::new(0), PageSize::Size4K, 1), 0);
             Ok(())
         })
+    }
+
+    /// By rule E4: whoever unmaps learns how much was unmapped.
+    #[test]
+    fn unmapping_skips_holes_and_does_not_count_them() -> Result {
+        with_table(|table| {
+            let mut tables = Tables::new(16)?;
+            let mut update = table.update(&mut tables);
+
+            update.map(
+                range(BLOCK - 2 * PAGE, BLOCK + 4 * PAGE)?,
+                BLOCK - 2 * PAGE,
+                Prot::READ,
+            )?;
+            update.map(range(4 * BLOCK, BLOCK)?, 8 * BLOCK, Prot::READ)?;
+            assert_eq!(update.unmap(range(BLOCK - PAGE, PAGE)?)?, PAGE);
+            // Two pages are left of what was mapped first, with the block between them.
+            assert_eq!(update.unmap(range(PAGE, 2 * BLOCK)?)?, BLOCK + 2 * PAGE);
+            assert_eq!(update.unmap(range(4 * BLOCK, BLOCK)?)?, BLOCK);
+            for va in [BLOCK - 2 * PAGE, BLOCK, 2 * BLOCK, 4 * BLOCK] {
+                assert!(update.lookup(Va::new(va)).is_none());
+            }
+            assert!(update.lookup(Va::new(2 * BLOCK + PAGE)).is_some());
+            Ok(())
+        })
+    }
+
+    /// By rule E1: the entry of each level, down to the one that ends the walk.
+    #[test]
+    fn a_walk_shows_the_entry_of_each_level() -> Result {
+        const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+        with_table(|table| {
+            let mut tables = Tables::new(16)?;
+            {
+                let mut update = table.update(&mut tables);
+                update.map(range(BLOCK, BLOCK)?, 8 * BLOCK, Prot::READ)?;
+                update.map(range(2 * BLOCK, PAGE)?, 5 * PAGE, Prot::READ)?;
+            }
+            let block = table.walk(Va::new(BLOCK + 3 * PAGE))?;
+            assert!(block[0] != 0 && block[1] != 0);
+            assert_eq!(block[2] & ADDRESS, 8 * BLOCK);
+            assert_eq!(block[3], 0);
+            let page = table.walk(Va::new(2 * BLOCK + 8))?;
+            assert_eq!(page[..2], block[..2]);
+            assert_eq!(page[3] & ADDRESS, 5 * PAGE);
+            // Unmapped: the walk ends where there is nothing.
+            let hole = table.walk(Va::new(2 * BLOCK + PAGE))?;
+            assert_eq!((hole[2], hole[3]), (page[2], 0));
+            assert_eq!(table.walk(Va::new(1 << 40))?, [0; 4]);
+            assert!(table.walk(Va::new(1 << 48)) == Err(ERANGE));
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn changes_side_by_side_need_no_more_tables_than_one_of_their_size() -> Result {
+        let mut need = Need::new(48);
+        for page in 0..1000 {
+            need.pages(range(0x4000_0000 + page * 2 * PAGE, PAGE)?);
+        }
+        assert_eq!(
+            need.count(),
+            tables_for(range(0x4000_0000, 2000 * PAGE)?, 48)
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn blocks_need_no_tables_of_the_last_level() -> Result {
+        let mut need = Need::new(48);
+        need.blocks(range(1 << 40, 1 << 40)?);
+        assert_eq!(need.count(), 1024 + 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_table_that_goes_in_between_is_needed_again() -> Result {
+        let mut need = Need::new(48);
+        need.pages(range(BLOCK, PAGE)?);
+        assert_eq!(need.count(), 3);
+        // A part of what the table spans: it stays.
+        need.cleared(range(BLOCK, BLOCK - PAGE)?);
+        need.pages(range(BLOCK, PAGE)?);
+        assert_eq!(need.count(), 3);
+        need.cleared(range(BLOCK - PAGE, BLOCK + 2 * PAGE)?);
+        need.pages(range(BLOCK, PAGE)?);
+        assert_eq!(need.count(), 4);
+        Ok(())
     }
 
     #[test]

@@ -474,7 +474,10 @@ struct drm_panthor_vm_bind_op {
 	__u64 bo_offset;
 	/** @va: GPU address; zero for a sync-only operation. */
 	__u64 va;
-	/** @size: Bytes; zero for a sync-only operation. */
+	/**
+	 * @size: Bytes; zero for a sync-only operation. A mapping or an unmap of zero bytes does
+	 * nothing, except that it waits and signals.
+	 */
 	__u64 size;
 	/**
 	 * @syncs: &struct drm_panthor_sync_op. Empty in a synchronous call; at least one in a
@@ -489,7 +492,11 @@ struct drm_panthor_vm_bind_op {
 enum drm_panthor_vm_bind_flags {
 	/**
 	 * @DRM_PANTHOR_VM_BIND_ASYNC: Queue the operations behind those that are queued already
-	 * and behind their waits, all or none. One that fails later makes the VM unusable.
+	 * and behind their waits, all or none. An operation waits for what its own syncs name, and
+	 * everything behind it waits with it; what it signals stands for everything up to it.
+	 * One that fails in its turn makes the VM unusable: it and all behind it signal with an
+	 * error. What is queued when the VM is destroyed or the file closed signals with an
+	 * error, too.
 	 */
 	DRM_PANTHOR_VM_BIND_ASYNC = 0x1,
 };
@@ -500,7 +507,8 @@ enum drm_panthor_vm_bind_flags {
  * ``EINVAL`` for an unknown VM, and for one that is unusable.
  *
  * In a synchronous call the operations are carried out one after another until one fails;
- * &drm_panthor_obj_array.count of @ops then is the index of the one that failed.
+ * &drm_panthor_obj_array.count of @ops then is the index of the one that failed. It does not wait
+ * for what is queued.
  */
 struct drm_panthor_vm_bind {
 	/** @vm_id: VM. */

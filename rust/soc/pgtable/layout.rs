@@ -133,18 +133,30 @@ pub fn chunk(va: Va, pa: u64, left: u64) -> (PageSize, usize) {
     )
 }
 
+/// Levels of tables that addresses of `va_bits` bits need, with the root.
+pub(super) const fn levels(va_bits: u32) -> u32 {
+    let bits = if va_bits < MIN_VA_BITS {
+        MIN_VA_BITS
+    } else if va_bits > MAX_VA_BITS {
+        MAX_VA_BITS
+    } else {
+        va_bits
+    };
+    (bits - PAGE_SHIFT).div_ceil(BITS_PER_LEVEL)
+}
+
+/// log2 of what a table spans: one of the last level for `up` 1, of the level above for 2, and so on.
+pub(super) const fn table_shift(up: u32) -> u32 {
+    PAGE_SHIFT + BITS_PER_LEVEL * up
+}
+
 /// How many tables below the root are on the way to the pages of `range`, with addresses of `va_bits`
 /// bits: what mapping it with pages of 4 KiB needs at most.
 pub fn tables_for(range: VaRange, va_bits: u32) -> usize {
-    let levels = va_bits
-        .clamp(MIN_VA_BITS, MAX_VA_BITS)
-        .saturating_sub(PAGE_SHIFT)
-        .div_ceil(BITS_PER_LEVEL);
-
-    (1..levels)
+    (1..levels(va_bits))
         .map(|up| {
             // A table of the last level spans one entry of the level above, and so on.
-            let shift = PAGE_SHIFT + BITS_PER_LEVEL * up;
+            let shift = table_shift(up);
             let tables = (range.last().raw() >> shift) - (range.start().raw() >> shift) + 1;
             usize::try_from(tables).unwrap_or(usize::MAX)
         })

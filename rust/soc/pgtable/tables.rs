@@ -14,8 +14,8 @@ use kernel::{
 };
 
 use super::layout::{
-    tables_for, //
-    VaRange,
+    tables_for,
+    VaRange, //
 };
 
 /// A page of zeroes.
@@ -31,11 +31,12 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
+    /// Accounted to the task that asks for it, which may be refused more than there is.
     pub(super) fn new() -> Result<Self> {
+        const GFP: bindings::gfp_t =
+            bindings::GFP_KERNEL_ACCOUNT | bindings::__GFP_ZERO | shims::c::SHIM_SOC_GFP_MAY_FAIL;
         // SAFETY: The function has no requirements. Order 0 is one page.
-        let addr = unsafe {
-            bindings::get_free_pages_noprof(bindings::GFP_KERNEL | bindings::__GFP_ZERO, 0)
-        };
+        let addr = unsafe { bindings::get_free_pages_noprof(GFP, 0) };
 
         // INVARIANT: The page was just allocated.
         NonNull::new(core::ptr::with_exposed_provenance_mut(addr))
@@ -64,48 +65,107 @@ impl Drop for Page {
     }
 }
 
-/// Pages for the tables that an update adds, and pages of the tables that it has removed.
-///
-/// Drop it after the TLB was invalidated.
-pub struct Tables {
-    fresh: KVec<Page>,
-    /// A list through the first word of each page: it needs no memory of its own.
-    retired: Option<NonNull<c_void>>,
+/// Pages, in a list through the first word of each: it needs no memory of its own.
+struct List {
+    first: Option<NonNull<c_void>>,
+    len: usize,
 }
 
-// SAFETY: The pages in the list belong to no task.
+impl List {
+    const fn new() -> Self {
+        Self {
+            first: None,
+            len: 0,
+        }
+    }
+
+    fn push(&mut self, page: Page) {
+        let raw = page.into_raw();
+        let next = self
+            .first
+            .replace(raw)
+            .map_or(core::ptr::null_mut(), NonNull::as_ptr);
+        // A walker that still has the page in its caches may read the word as an entry. The page's
+        // alignment makes the two low bits zero, which is an invalid entry.
+        //
+        // SAFETY: The page is ours, large enough and aligned; the page table code has let go of it.
+        unsafe { raw.cast::<*mut c_void>().write(next) };
+        self.len += 1;
+    }
+
+    /// Takes a page, whose first word is zero again.
+    fn pop(&mut self) -> Option<Page> {
+        let raw = self.first.take()?;
+        let word = raw.cast::<*mut c_void>();
+        // SAFETY: Each page in the list is ours, and starts with a pointer to the next one, or null.
+        unsafe {
+            self.first = NonNull::new(word.read());
+            word.write(core::ptr::null_mut());
+        }
+        self.len -= 1;
+        // SAFETY: The page came from `Page::into_raw()` in `push`, and has left the list.
+        Some(unsafe { Page::from_raw(raw) })
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+/// Pages for the tables that an update adds, and pages of the tables that it has removed.
+///
+/// Drop it after the TLB was invalidated. That does not sleep.
+pub struct Tables {
+    fresh: List,
+    retired: List,
+}
+
+// SAFETY: The pages in the lists belong to no task.
 unsafe impl Send for Tables {}
-// SAFETY: Through a shared reference the list is not followed.
+// SAFETY: Through a shared reference the lists are not followed.
 unsafe impl Sync for Tables {}
 
 impl Tables {
     /// Allocates `count` pages.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also where the memory of other tasks would have to be killed for it.
     pub fn new(count: usize) -> Result<Self> {
         let mut this = Self {
-            fresh: KVec::new(),
-            retired: None,
+            fresh: List::new(),
+            retired: List::new(),
         };
         this.add(count)?;
         Ok(this)
     }
 
     /// Allocates what mapping `range` can need in a table for addresses of `va_bits` bits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tables::new`].
     pub fn for_range(range: VaRange, va_bits: u32) -> Result<Self> {
         Self::new(tables_for(range, va_bits))
     }
 
     /// Allocates `count` more pages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tables::new`].
     pub fn add(&mut self, count: usize) -> Result {
-        self.fresh.reserve(count, GFP_KERNEL)?;
         for _ in 0..count {
-            self.fresh.push(Page::new()?, GFP_KERNEL)?;
+            self.fresh.push(Page::new()?);
         }
         Ok(())
     }
 
     /// How many pages are left for new tables.
     pub fn left(&self) -> usize {
-        self.fresh.len()
+        self.fresh.len
     }
 
     pub(super) fn take(&mut self) -> Option<Page> {
@@ -114,27 +174,6 @@ impl Tables {
 
     /// Keeps a page that the device's TLB may still refer to.
     pub(super) fn retire(&mut self, page: Page) {
-        let raw = page.into_raw();
-        let next = self
-            .retired
-            .replace(raw)
-            .map_or(core::ptr::null_mut(), NonNull::as_ptr);
-        // A walker that still has the page in its caches may read the word as an entry. The page's
-        // alignment makes the two low bits zero, which is an invalid entry.
-        //
-        // SAFETY: The page is ours, large enough and aligned; the page table code has let go of it.
-        unsafe { raw.cast::<*mut c_void>().write(next) };
-    }
-}
-
-impl Drop for Tables {
-    fn drop(&mut self) {
-        let mut next = self.retired.take();
-        while let Some(raw) = next {
-            // SAFETY: Each page in the list starts with a pointer to the next one, or null.
-            next = NonNull::new(unsafe { raw.cast::<*mut c_void>().read() });
-            // SAFETY: The page came from `Page::into_raw()` in `retire`, and has left the list.
-            drop(unsafe { Page::from_raw(raw) });
-        }
+        self.retired.push(page);
     }
 }

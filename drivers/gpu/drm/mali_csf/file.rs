@@ -11,6 +11,7 @@
 //! which the firmware does in bounded time.
 
 use drm::mmap;
+use job::Domain;
 use kernel::prelude::*;
 use kernel::sync::atomic::{
     Atomic,
@@ -21,6 +22,7 @@ use shims::uapi;
 
 pub(crate) mod handles;
 
+use crate::bind;
 use crate::driver::{
     Device,
     Driver,
@@ -59,16 +61,18 @@ const DEFAULT_MMIO_OFFSET: u64 = if cfg!(CONFIG_64BIT) {
 /// Names the flush id page among the driver's mappable pages.
 const TAG_FLUSH_ID: usize = 0;
 
-/// A VM of user space, with its tiler heaps.
+/// A VM of user space, with its tiler heaps and the binds that wait for their turn.
 pub(crate) struct UserVm {
     vm: Arc<Vm>,
     heaps: Arc<Pool>,
+    binds: bind::queue::Queue,
 }
 
 impl UserVm {
-    fn new(vm: Arc<Vm>, device: &Device) -> Result<Arc<Self>> {
+    fn new(vm: Arc<Vm>, device: &Device, domain: &Arc<Domain>) -> Result<Arc<Self>> {
         let heaps = Pool::new(vm.clone(), device.info.l2_line_size())?;
-        Ok(Arc::new(Self { vm, heaps }, GFP_KERNEL)?)
+        let binds = bind::queue::Queue::new(&vm, domain)?;
+        Ok(Arc::new(Self { vm, heaps, binds }, GFP_KERNEL)?)
     }
 
     /// The address space.
@@ -81,10 +85,16 @@ impl UserVm {
         &self.heaps
     }
 
-    /// User space gives it up: nothing is mapped any more.
+    /// The binds that wait for their turn.
+    pub(crate) fn binds(&self) -> &bind::queue::Queue {
+        &self.binds
+    }
+
+    /// User space gives it up: nothing is mapped any more, and what waits for its turn ends.
     fn destroy(&self) {
         self.heaps.destroy_all();
         self.vm.destroy();
+        self.binds.close();
     }
 }
 
@@ -156,6 +166,7 @@ pub(crate) fn vm_create(
         return Err(EINVAL);
     }
     let device = dev.bound().device();
+    let domain = dev.bound().sched().domain();
     let split = Split::new(
         device.info.va_bits(),
         args.user_va_range,
@@ -163,7 +174,7 @@ pub(crate) fn vm_create(
     )?;
     args.id = file
         .vms()
-        .insert_with(|| UserVm::new(Vm::new_user(dev, &device.mmu, &split)?, device))?;
+        .insert_with(|| UserVm::new(Vm::new_user(dev, &device.mmu, &split)?, device, domain))?;
     args.user_va_range = split.user_end;
     Ok(0)
 }

@@ -36,7 +36,7 @@ use crate::{
     },
     vm::{
         cut,
-        op::Op,
+        Change,
         GpuVa,
         MapFlags,
         Vm, //
@@ -128,7 +128,7 @@ pub(crate) enum Place {
 pub(crate) struct KernelBo {
     vm: Arc<Vm>,
     /// Unmaps it; prepared when it was mapped, so that this cannot fail.
-    unmap: Option<Op>,
+    unmap: Option<KBox<Change>>,
     map: Option<Vmap>,
     bo: ARef<Bo>,
     node: drm::mm::Node,
@@ -184,8 +184,8 @@ impl KernelBo {
         };
         let range: Range<u64> = node.range();
 
-        let unmap = Op::unmap_whole(range.clone())?;
-        vm.bind(&mut [Op::map(vm, &bo, 0, range, flags)?])
+        let unmap = KBox::new(Change::unmap_whole(range.clone())?, GFP_KERNEL)?;
+        vm.execute(&mut Change::map(vm, &bo, 0, range, flags)?)
             .map_err(|(_, err)| err)?;
         Ok(Self {
             vm: vm.clone(),
@@ -253,10 +253,10 @@ impl KernelBo {
 
 impl Drop for KernelBo {
     fn drop(&mut self) {
-        if let Some(op) = self.unmap.take() {
+        if let Some(mut unmap) = self.unmap.take() {
             // Taking away what was mapped as a whole cannot fail; if the hardware fails to follow,
             // that was reported where it happened.
-            let _ = self.vm.bind(&mut [op]);
+            let _ = self.vm.execute(&mut unmap);
             self.vm.gpuvm().deferred_cleanup();
         }
     }

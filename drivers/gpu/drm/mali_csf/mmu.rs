@@ -43,6 +43,7 @@ use kernel::{
     },
     time::Delta, //
 };
+use soc::wq::Workqueue;
 
 use crate::{
     gpu,
@@ -149,6 +150,8 @@ struct SlotHw {
     locked: bool,
     /// It has faulted, and the interrupt is masked until it is enabled again.
     faulty: bool,
+    /// A command did not end: the slot is not touched again.
+    stuck: bool,
 }
 
 struct State {
@@ -176,6 +179,8 @@ pub(crate) struct Mmu {
     slots: Mutex<State>,
     #[pin]
     sched: SpinLock<Option<Arc<Scheduler>>>,
+    /// For what VMs leave to be done later.
+    later: Workqueue,
 }
 
 impl Mmu {
@@ -186,9 +191,9 @@ impl Mmu {
         gpu: Arc<gpu::Block>,
         line: Arc<Line>,
         info: gpu::Info,
-    ) -> impl PinInit<Self> {
+    ) -> impl PinInit<Self, Error> {
         let as_present = info.as_present;
-        pin_init!(Self {
+        try_pin_init!(Self {
             dev,
             regs,
             gpu,
@@ -203,7 +208,13 @@ impl Mmu {
                 "Mmu::slots"
             ),
             sched <- new_spinlock!(None, "Mmu::sched"),
+            later: Workqueue::unbound(c"mali_csf-vm")?,
         })
+    }
+
+    /// Where VMs leave what is to be done later. Its items may not hold the MMU.
+    pub(crate) fn later(&self) -> &Workqueue {
+        &self.later
     }
 
     /// Whom to tell about faults; `None` before the scheduler goes away.
@@ -252,14 +263,25 @@ impl Mmu {
     }
 
     /// Gives a command and waits until it is done.
-    fn command(&self, hw: &Hw<'_>, slot: AsSlot, command: Command) -> Result {
-        self.wait_ready(hw, slot)?;
-        hw.write(regs::at(slot.index())?, AS_COMMAND::from(command));
-        self.wait_ready(hw, slot)
+    fn command(&self, state: &mut State, hw: &Hw<'_>, slot: AsSlot, command: Command) -> Result {
+        if state.hw(slot)?.stuck {
+            return Err(ETIMEDOUT);
+        }
+        let give = || {
+            self.wait_ready(hw, slot)?;
+            hw.write(regs::at(slot.index())?, AS_COMMAND::from(command));
+            self.wait_ready(hw, slot)
+        };
+        let done = give();
+        state.hw(slot)?.stuck = done.is_err();
+        done
     }
 
     /// Lets the slot translate with the page table of `space`.
     fn enable(&self, state: &mut State, slot: AsSlot, space: &Space) -> Result {
+        if state.hw(slot)?.stuck {
+            return Err(ETIMEDOUT);
+        }
         let hw = regs::enter(&self.regs)?;
         let n = slot.index();
 
@@ -293,7 +315,7 @@ impl Mmu {
         hw.write(regs::at(n)?, config);
         hw.write(regs::at(n)?, AS_TRANSCFG_HI::zeroed());
 
-        self.command(&hw, slot, Command::Update)?;
+        self.command(state, &hw, slot, Command::Update)?;
         state.hw(slot)?.enabled = true;
         Ok(())
     }
@@ -305,9 +327,14 @@ impl Mmu {
         let n = slot.index();
 
         self.line.disable(slot.bit());
+        if state.hw(slot)?.stuck {
+            // That the device is lost was said when this happened.
+            state.hw(slot)?.enabled = false;
+            return Ok(());
+        }
         self.gpu.flush_caches()?;
         if core::mem::take(&mut state.hw(slot)?.locked) {
-            self.command(&hw, slot, Command::Unlock)?;
+            self.command(state, &hw, slot, Command::Unlock)?;
         }
         if reuse {
             return Ok(());
@@ -321,7 +348,7 @@ impl Mmu {
         hw.write(regs::at(n)?, unmapped);
         hw.write(regs::at(n)?, AS_TRANSCFG_HI::zeroed());
         state.hw(slot)?.enabled = false;
-        self.command(&hw, slot, Command::Update)
+        self.command(state, &hw, slot, Command::Update)
     }
 
     /// Takes the slot from its owner, in software.
@@ -330,9 +357,10 @@ impl Mmu {
             owner.set_slot(None);
         }
         if let Ok(hw) = state.hw(slot) {
-            // A fault stays a fault until the interrupt is cleared.
+            // A fault stays a fault until the interrupt is cleared, and nothing unsticks a command.
             *hw = SlotHw {
                 faulty: hw.faulty,
+                stuck: hw.stuck,
                 ..SlotHw::default()
             };
         }
@@ -418,8 +446,10 @@ impl Mmu {
         let Some(slot) = space.slot() else {
             return Ok(());
         };
-        if !state.hw(slot)?.enabled {
-            return Ok(());
+        match *state.hw(slot)? {
+            SlotHw { stuck: true, .. } => return Err(ETIMEDOUT),
+            SlotHw { enabled: false, .. } => return Ok(()),
+            _ => {}
         }
         let Some(hw) = self.regs.enter() else {
             return Ok(());
@@ -428,7 +458,7 @@ impl Mmu {
         let (lo, hi) = regs::halves(LockRegion::covering(start, end).encoded());
         hw.write(regs::at(slot.index())?, AS_LOCKADDR_LO::from_raw(lo));
         hw.write(regs::at(slot.index())?, AS_LOCKADDR_HI::from_raw(hi));
-        self.command(&hw, slot, Command::Lock)
+        self.command(&mut state, &hw, slot, Command::Lock)
             .inspect_err(|_| self.report_lost(c"address space cannot be locked"))?;
         state.hw(slot)?.locked = true;
         Ok(())
@@ -446,7 +476,7 @@ impl Mmu {
         let done = self
             .gpu
             .flush_caches()
-            .and_then(|()| self.command(&hw, slot, Command::Unlock));
+            .and_then(|()| self.command(&mut state, &hw, slot, Command::Unlock));
         if done.is_err() {
             self.report_lost(c"address space cannot be unlocked");
         }

@@ -16,25 +16,21 @@
 //! # Ordering
 //!
 //! See [`Mmu`] for what brackets a change. Table pages and buffer references that a change has set
-//! free are kept in its [`Op`] and dropped after the bracket.
+//! free are kept in its [`Change`] and dropped after the bracket.
 //!
 //! # Blocking
 //!
-//! Everything that changes a VM may sleep, for MMU commands and cache flushes only.
+//! Everything that changes a VM may sleep, for MMU commands and cache flushes only. Changes that wait
+//! in a queue (see [`crate::bind`]) are executed where fences are signalled.
 
 use core::ops::Range;
 
 use drm::{
     gem::{
-        Pinned,
         Resv, //
     },
     gpuvm::{
-        DriverGpuVm,
         GpuVm,
-        MapStep,
-        RemapStep,
-        Va,
         VaTree, //
     },
     mm::{
@@ -60,16 +56,11 @@ use shims::uapi;
 use soc::pgtable::{
     Config,
     PageTable,
-    Prot,
-    Tables,
-    VaRange, //
+    Prot, //
 };
 
 use crate::{
-    driver::{
-        Driver, //
-        DrmDevice,
-    },
+    driver::DrmDevice,
     mmu::{
         region,
         Active,
@@ -80,12 +71,17 @@ use crate::{
     sync::bits,
 };
 
+pub(crate) mod change;
+mod cleanup;
 pub(crate) mod cut;
 pub(crate) mod op;
 pub(crate) mod split;
+mod table;
 
-pub(crate) use op::Op;
+pub(crate) use change::Change;
+use cleanup::Cleanup;
 pub(crate) use split::Split;
+pub(crate) use table::Table;
 
 /// Address in a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,114 +153,6 @@ pub(crate) enum State {
     Unusable,
 }
 
-/// The page table, as the DRM layer's map of the VM drives it.
-pub(crate) struct Table {
-    pt: PageTable,
-    /// A change has failed half-way.
-    broken: bool,
-}
-
-/// What a step of a change works with.
-pub(crate) struct StepContext<'a> {
-    /// Table pages, fresh and freed.
-    tables: &'a mut Tables,
-    /// Flags for a new mapping.
-    flags: MapFlags,
-}
-
-fn va_range(range: Range<u64>) -> Result<VaRange> {
-    let size = range.end.checked_sub(range.start).ok_or(EINVAL)?;
-    VaRange::new(soc::pgtable::Va::new(range.start), size)
-}
-
-impl Table {
-    /// Maps `range` to what `pinned` has from byte `offset` on. Maps nothing if that fails.
-    fn map(
-        &mut self,
-        tables: &mut Tables,
-        range: Range<u64>,
-        pinned: &Pinned<Driver>,
-        offset: u64,
-        flags: MapFlags,
-    ) -> Result {
-        let mut update = self.pt.update(tables);
-        let mut va = range.start;
-        let mut done = Ok(());
-        for segment in pinned.segments(offset, range.end - range.start) {
-            let end = va + segment.len;
-            done = va_range(va..end).and_then(|part| update.map(part, segment.dma, flags.prot()));
-            if done.is_err() {
-                break;
-            }
-            va = end;
-        }
-        if done.is_ok() && va != range.end {
-            done = Err(EINVAL);
-        }
-        if done.is_err() && va > range.start {
-            // All of it was mapped by us just now.
-            update.unmap(va_range(range.start..va)?)?;
-        }
-        done
-    }
-
-    fn unmap(&mut self, tables: &mut Tables, range: Range<u64>) -> Result {
-        self.pt.update(tables).unmap(va_range(range)?)
-    }
-
-    /// Whether the page at `va` is part of a mapped block.
-    fn is_block(&self, va: u64) -> bool {
-        const TYPE: u64 = 3;
-        const TYPE_BLOCK: u64 = 1;
-        match self.pt.walk(soc::pgtable::Va::new(va)) {
-            Ok([_, _, entry, _]) => entry & TYPE == TYPE_BLOCK,
-            Err(_) => false,
-        }
-    }
-
-    /// Takes `gone` away from the mapping `old`; blocks that are cut come back as pages.
-    fn cut(&mut self, tables: &mut Tables, gone: Range<u64>, old: &Va<Self>) -> Result {
-        let wide = cut::widened(gone.clone(), |va| self.is_block(va));
-        self.unmap(tables, wide.clone())?;
-
-        for rest in [wide.start..gone.start, gone.end..wide.end] {
-            if !rest.is_empty() {
-                let offset = old.gem_offset() + (rest.start - old.addr());
-                self.map(tables, rest, old.vm_bo().data(), offset, *old.data())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl DriverGpuVm for Table {
-    type Driver = Driver;
-    type VaData = MapFlags;
-    type VmBoData = Pinned<Driver>;
-    type Context<'a> = StepContext<'a>;
-
-    fn step_map(
-        &mut self,
-        op: &MapStep<'_, Self>,
-        ctx: &mut Self::Context<'_>,
-    ) -> Result<Self::VaData> {
-        let range = op.addr()..op.addr() + op.len();
-        let pinned = op.vm_bo().data();
-        self.map(ctx.tables, range, pinned, op.gem_offset(), ctx.flags)?;
-        Ok(ctx.flags)
-    }
-
-    fn step_unmap(&mut self, va: &Va<Self>, ctx: &mut Self::Context<'_>) -> Result {
-        self.unmap(ctx.tables, va.range())
-            .inspect_err(|_| self.broken = true)
-    }
-
-    fn step_remap(&mut self, op: &RemapStep<'_, Self>, ctx: &mut Self::Context<'_>) -> Result {
-        self.cut(ctx.tables, op.unmapped(), op.va())
-            .inspect_err(|_| self.broken = true)
-    }
-}
-
 /// What is where in a VM.
 struct Layout {
     /// Managed addresses.
@@ -302,7 +190,8 @@ pub(crate) struct Vm {
     tree: Mutex<VaTree<Table>>,
     /// Unmaps everything; prepared, so that destroying cannot fail.
     #[pin]
-    last: Mutex<Option<KBox<Op>>>,
+    last: Mutex<Option<KBox<Change>>>,
+    cleanup: Arc<Cleanup>,
 }
 
 impl Vm {
@@ -358,10 +247,11 @@ impl Vm {
         };
         let space = Space::new(translation, for_mcu)?;
         let kernel = RangeAllocator::new(layout.kernel.clone())?;
-        let last = KBox::new(Op::unmap_whole(layout.whole.clone())?, GFP_KERNEL)?;
+        let last = KBox::new(Change::unmap_whole(layout.whole.clone())?, GFP_KERNEL)?;
         let table = Table { pt, broken: false };
         let resv = Resv::new(ddev)?;
         let tree = GpuVm::new(ddev, name, layout.whole.clone(), resv, table)?;
+        let cleanup = Cleanup::new(tree.vm().into())?;
 
         Arc::pin_init(
             pin_init!(Self {
@@ -377,6 +267,7 @@ impl Vm {
                 destroyed: AtomicFlag::new(false),
                 tree <- new_mutex!(tree, "Vm::tree"),
                 last <- new_mutex!(Some(last), "Vm::last"),
+                cleanup,
             }),
             GFP_KERNEL,
         )
@@ -409,6 +300,11 @@ impl Vm {
         } else {
             State::Usable
         }
+    }
+
+    /// Whether mappings can be added: it can be used, and user space has not given it up.
+    pub(crate) fn takes_mappings(&self) -> bool {
+        self.state() == State::Usable && !self.is_destroyed()
     }
 
     /// Whether user space has given it up.
@@ -469,68 +365,21 @@ impl Vm {
     ///
     /// `EINVAL` if it is unusable, `EBUSY` if all slots are in use, `ETIMEDOUT`, `ENODEV`.
     pub(crate) fn activate(&self) -> Result<Active> {
+        // A slot that is enabled while the table changes would not know about the lock.
+        let _tree = self.tree.lock();
         if self.state() == State::Unusable {
             return Err(EINVAL);
         }
-        // A slot that is enabled while the table changes would not know about the lock.
-        let _tree = self.tree.lock();
         self.residence.mmu.activate(&self.residence.space)
-    }
-
-    /// Executes prepared operations in order, with one lock and one flush for all of them. The
-    /// caller drops `ops` afterwards, and not in a signalling path.
-    ///
-    /// # Errors
-    ///
-    /// The index of the operation that failed, and why; those before it are done. `EINVAL` for a
-    /// mapping in a VM that is unusable or destroyed.
-    pub(crate) fn bind(&self, ops: &mut [Op]) -> Result<(), (usize, Error)> {
-        let Some(changed) = ops
-            .iter()
-            .map(|op| cut::touched(op.range()))
-            .reduce(|a, b| a.start.min(b.start)..a.end.max(b.end))
-        else {
-            return Ok(());
-        };
-
-        let mut tree = self.tree.lock();
-        self.residence
-            .mmu
-            .lock_region(&self.residence.space, changed.start, changed.end)
-            .map_err(|err| (0, err))?;
-        let mut done = Ok(());
-        for (index, op) in ops.iter_mut().enumerate() {
-            let refused = op.is_map() && (self.unusable.load(Acquire) || self.is_destroyed());
-            let result = if refused {
-                Err(EINVAL)
-            } else {
-                op.execute(&mut tree)
-            };
-            if let Err(err) = result {
-                done = Err((index, err));
-                break;
-            }
-        }
-        let broken = tree.state().broken;
-        self.residence.mmu.unlock_region(&self.residence.space);
-
-        if broken && !self.unusable.xchg(true, kernel::sync::atomic::Full) {
-            dev_err!(
-                self.residence.mmu.dev(),
-                "page table update failed, VM is unusable\n"
-            );
-            self.residence.mmu.stop(&self.residence.space);
-        }
-        done
     }
 
     /// Unmaps everything, and refuses new mappings from now on.
     pub(crate) fn destroy(&self) {
         self.destroyed.store(true, Release);
         let last = self.last.lock().take();
-        if let Some(mut op) = last {
+        if let Some(mut change) = last {
             // Nothing is cut and nothing is allocated; a failure of the hardware has been reported.
-            let _ = self.bind(core::slice::from_mut(&mut *op));
+            let _ = self.execute(&mut change);
             self.gpuvm.deferred_cleanup();
         }
     }

@@ -311,45 +311,14 @@ FIXTURE_TEARDOWN(gpu_view)
 	rig_close(&self->rig);
 }
 
-/* One word from one GPU address to another, by a job of its own: 1, or a negative errno. */
-static int gpu_copy(struct rig *rig, uint64_t from, uint64_t to)
-{
-	struct cs cs = rig_stream(rig, 0);
-
-	cs_move48(&cs, 10, from);
-	cs_load(&cs, 12, 1, 10, 0);
-	cs_wait(&cs, CS_SB_LS);
-	cs_move48(&cs, 10, to);
-	cs_store32(&cs, 12, 10, 0);
-	return rig_run(rig, 0, &cs);
-}
-
 /* What the GPU reads at an address. */
 static uint32_t gpu_peek(struct __test_metadata *_metadata, struct rig *rig, uint64_t va)
 {
 	rig->data.u32[0] = 0xdeadbeef;
-	ASSERT_EQ(1, gpu_copy(rig, va, rig->data.va)) {
+	ASSERT_EQ(1, rig_copy(rig, va, rig->data.va)) {
 		TH_LOG("read of 0x%llx", (unsigned long long)va);
 	}
 	return rig->data.u32[0];
-}
-
-/* Each page of the buffer says which it is. */
-static void number_pages(struct bo *bo, uint32_t first)
-{
-	for (uint64_t page = 0; page < bo->size / PAGE; page++)
-		bo->u32[page * PAGE / 4] = first + page;
-}
-
-static int numbered_bo(struct rig *rig, uint64_t size, uint32_t first, struct bo *bo)
-{
-	int ret = bo_create(&rig->gpu, size, 0, 0, bo);
-
-	if (!ret)
-		ret = bo_mmap(&rig->gpu, bo);
-	if (!ret)
-		number_pages(bo, first);
-	return ret;
 }
 
 TEST_F(gpu_view, a_mapping_shows_the_buffer_from_its_offset_on)
@@ -357,7 +326,7 @@ TEST_F(gpu_view, a_mapping_shows_the_buffer_from_its_offset_on)
 	struct rig *rig = &self->rig;
 	struct bo bo;
 
-	ASSERT_EQ(0, numbered_bo(rig, 16 * PAGE, 100, &bo));
+	ASSERT_EQ(0, rig_numbered_bo(rig, 16 * PAGE, 100, &bo));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 5 * PAGE, 0x10000000, 4 * PAGE, NOEXEC));
 	for (uint32_t page = 0; page < 4; page++)
 		EXPECT_EQ(105 + page, gpu_peek(_metadata, rig, 0x10000000 + page * PAGE));
@@ -372,7 +341,7 @@ TEST_F(gpu_view, the_whole_user_range_can_be_used)
 		(1ull << 40) + 3 * PAGE, (1ull << 47) - 16 * PAGE - (1ull << 30),
 	};
 
-	ASSERT_EQ(0, numbered_bo(rig, 16 * PAGE, 200, &bo));
+	ASSERT_EQ(0, rig_numbered_bo(rig, 16 * PAGE, 200, &bo));
 	for (size_t i = 0; i < ARRAY_SIZE(where); i++) {
 		int ret = vm_map(&rig->gpu, rig->vm, bo.handle, i * PAGE, where[i], 2 * PAGE,
 				 NOEXEC);
@@ -390,13 +359,13 @@ TEST_F(gpu_view, one_buffer_can_be_mapped_twice_back_to_back)
 	struct rig *rig = &self->rig;
 	struct bo bo;
 
-	ASSERT_EQ(0, numbered_bo(rig, 2 * PAGE, 300, &bo));
+	ASSERT_EQ(0, rig_numbered_bo(rig, 2 * PAGE, 300, &bo));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, 0x10000000, 2 * PAGE, NOEXEC));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, 0x10002000, 2 * PAGE, NOEXEC));
 	for (uint32_t page = 0; page < 4; page++)
 		EXPECT_EQ(300 + page % 2, gpu_peek(_metadata, rig, 0x10000000 + page * PAGE));
 	/* A write through one is seen through the other. */
-	ASSERT_EQ(1, gpu_copy(rig, 0x10001000, 0x10000000 + 8));
+	ASSERT_EQ(1, rig_copy(rig, 0x10001000, 0x10000000 + 8));
 	EXPECT_EQ(301, gpu_peek(_metadata, rig, 0x10002000 + 8));
 	EXPECT_EQ(301, bo.u32[2]);
 }
@@ -406,8 +375,8 @@ TEST_F(gpu_view, a_mapping_takes_the_place_of_what_was_there)
 	struct rig *rig = &self->rig;
 	struct bo old, new;
 
-	ASSERT_EQ(0, numbered_bo(rig, 8 * PAGE, 400, &old));
-	ASSERT_EQ(0, numbered_bo(rig, 8 * PAGE, 500, &new));
+	ASSERT_EQ(0, rig_numbered_bo(rig, 8 * PAGE, 400, &old));
+	ASSERT_EQ(0, rig_numbered_bo(rig, 8 * PAGE, 500, &new));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, old.handle, 0, 0x10000000, 8 * PAGE, NOEXEC));
 	/* Have all of it in the TLB. */
 	for (uint32_t page = 0; page < 8; page++)
@@ -430,7 +399,7 @@ TEST_F(gpu_view, unmapping_a_part_leaves_the_neighbours)
 	struct rig *rig = &self->rig;
 	struct bo bo;
 
-	ASSERT_EQ(0, numbered_bo(rig, 8 * PAGE, 600, &bo));
+	ASSERT_EQ(0, rig_numbered_bo(rig, 8 * PAGE, 600, &bo));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, 0x10000000, 8 * PAGE, NOEXEC));
 	ASSERT_EQ(0, vm_unmap(&rig->gpu, rig->vm, 0x10002000, 3 * PAGE));
 	EXPECT_EQ(600, gpu_peek(_metadata, rig, 0x10000000));
@@ -450,8 +419,8 @@ TEST_F(gpu_view, splitting_a_2_mib_block_leaves_the_rest_of_it)
 	struct bo bo, patch;
 
 	/* Whether blocks are used depends on the memory that the kernel finds. */
-	ASSERT_EQ(0, numbered_bo(rig, 3 * BLOCK, 10000, &bo));
-	ASSERT_EQ(0, numbered_bo(rig, PAGE, 77, &patch));
+	ASSERT_EQ(0, rig_numbered_bo(rig, 3 * BLOCK, 10000, &bo));
+	ASSERT_EQ(0, rig_numbered_bo(rig, PAGE, 77, &patch));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, va, 3 * BLOCK, NOEXEC));
 	EXPECT_EQ(10000 + 512 + 100, gpu_peek(_metadata, rig, va + BLOCK + 100 * PAGE));
 
@@ -475,7 +444,7 @@ TEST_F(gpu_view, a_running_job_keeps_its_mappings_while_a_neighbour_goes)
 	struct cs cs = rig_stream(rig, 1);
 	const uint64_t va = 0x40000000;
 
-	ASSERT_EQ(0, numbered_bo(rig, 2 * BLOCK, 0, &bo));
+	ASSERT_EQ(0, rig_numbered_bo(rig, 2 * BLOCK, 0, &bo));
 	bo.u32[0] = 0;
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, va, 2 * BLOCK, NOEXEC | UNCACHED));
 	/* Reads the first word until it changes, in the same block that is split meanwhile. */
@@ -500,8 +469,8 @@ TEST_F(gpu_view, two_address_spaces_do_not_see_each_other)
 	struct bo here, there;
 
 	ASSERT_EQ(0, rig_open_on(&other, &rig->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
-	ASSERT_EQ(0, numbered_bo(rig, PAGE, 1111, &here));
-	ASSERT_EQ(0, numbered_bo(rig, PAGE, 2222, &there));
+	ASSERT_EQ(0, rig_numbered_bo(rig, PAGE, 1111, &here));
+	ASSERT_EQ(0, rig_numbered_bo(rig, PAGE, 2222, &there));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, here.handle, 0, 0x10000000, PAGE, NOEXEC));
 	ASSERT_EQ(0, vm_map(&rig->gpu, other.vm, there.handle, 0, 0x10000000, PAGE, NOEXEC));
 	for (int i = 0; i < 3; i++) {
@@ -541,12 +510,12 @@ TEST_F(gpu_view, a_sparse_mapping_can_be_read_and_written_without_a_buffer)
 	ASSERT_EQ(0, ret);
 	cs_put32(&cs, va + 3 * BLOCK + 64, 1);
 	EXPECT_EQ(1, rig_run(rig, 0, &cs));
-	EXPECT_EQ(1, gpu_copy(rig, va + BLOCK + PAGE, rig->data.va));
+	EXPECT_EQ(1, rig_copy(rig, va + BLOCK + PAGE, rig->data.va));
 	/* A real mapping takes its place, and leaves the rest. */
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, PAGE, va + BLOCK, PAGE, NOEXEC));
 	rig->data.u32[PAGE / 4] = 99;
 	EXPECT_EQ(99, gpu_peek(_metadata, rig, va + BLOCK));
-	EXPECT_EQ(1, gpu_copy(rig, va + BLOCK + PAGE, rig->data.va));
+	EXPECT_EQ(1, rig_copy(rig, va + BLOCK + PAGE, rig->data.va));
 	EXPECT_EQ(0, vm_unmap(&rig->gpu, rig->vm, va, 4 * BLOCK));
 }
 
@@ -569,7 +538,7 @@ TEST_F(gpu_view, a_buffer_that_is_closed_but_mapped_keeps_its_content)
 	struct rig *rig = &self->rig;
 	struct bo bo;
 
-	ASSERT_EQ(0, numbered_bo(rig, PAGE, 808, &bo));
+	ASSERT_EQ(0, rig_numbered_bo(rig, PAGE, 808, &bo));
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, 0x10000000, PAGE, NOEXEC));
 	ASSERT_EQ(0, bo_close(&rig->gpu, &bo));
 	EXPECT_EQ(808, gpu_peek(_metadata, rig, 0x10000000));

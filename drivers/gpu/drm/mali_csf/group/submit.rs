@@ -25,6 +25,7 @@ use crate::driver::{
 };
 use crate::queue::Job;
 use crate::sync;
+use crate::vm;
 
 /// What the group says to a job that comes too late is `EINVAL`, whatever ended it.
 fn gone(err: Error) -> Error {
@@ -40,7 +41,7 @@ fn gone(err: Error) -> Error {
 /// # Errors
 ///
 /// Nothing was submitted then. `EINVAL`: padding not zero, an unknown group, one that can't run any
-/// more, an unknown syncobj to signal, one to wait for that has no fence, and as [`SubmitArgs::parse`]
+/// more or whose VM is unusable, an unknown syncobj to signal, one to wait for that has no fence, and as [`SubmitArgs::parse`]
 /// and [`sync::read`]; `ENOENT` for an unknown syncobj to wait for; `EFAULT`, `E2BIG`, `ENOMEM`;
 /// `ERESTARTSYS` if a signal arrives while reservations are locked.
 pub(crate) fn group_submit(
@@ -61,7 +62,7 @@ pub(crate) fn group_submit(
         return Ok(0);
     }
     let group = file.groups().get(args.group_handle).ok_or(EINVAL)?;
-    if !group.link().can_run() {
+    if !group.link().can_run() || group.vm().state() == vm::State::Unusable {
         return Err(EINVAL);
     }
     let mut ctx = MayBlock::new();

@@ -39,17 +39,14 @@ pub(crate) fn widened(gone: Range<u64>, mut block_at: impl FnMut(u64) -> bool) -
     start..end
 }
 
-/// Most page-table pages that taking `range` away can need: one for each end inside a block.
-pub(crate) fn tables(range: Range<u64>) -> usize {
-    let blocks = touched(range.clone());
-    let start_cut = blocks.start < range.start;
-    let end_cut = blocks.end > range.end;
-    let same = blocks.end - blocks.start == BLOCK;
-    if same {
-        usize::from(start_cut || end_cut)
-    } else {
-        usize::from(start_cut) + usize::from(end_cut)
-    }
+/// The parts of `range` that do not fill the block they are in: where a block may have to be split for
+/// taking `range` away.
+pub(crate) fn partial_blocks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let first = range.start.next_multiple_of(BLOCK).min(range.end);
+    let last = (range.end & !(BLOCK - 1)).max(first);
+    [range.start..first, last..range.end]
+        .into_iter()
+        .filter(|part| !part.is_empty())
 }
 
 #[kunit_tests(mali_csf_vm_cut)]
@@ -59,14 +56,14 @@ mod tests {
     #[test]
     fn whole_blocks_are_not_widened() {
         assert_eq!(widened(BLOCK..2 * BLOCK, |_| true), BLOCK..2 * BLOCK);
-        assert_eq!(tables(BLOCK..2 * BLOCK), 0);
+        assert_eq!(partial_blocks(BLOCK..2 * BLOCK).count(), 0);
     }
 
     #[test]
     fn each_cut_block_is_unmapped_as_a_whole() {
         let gone = BLOCK + PAGE..3 * BLOCK + PAGE;
         assert_eq!(widened(gone.clone(), |_| true), BLOCK..4 * BLOCK);
-        assert_eq!(tables(gone), 2);
+        assert_eq!(partial_blocks(gone).count(), 2);
     }
 
     #[test]
@@ -90,10 +87,21 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_in_one_block_needs_one_table() {
-        assert_eq!(tables(PAGE..2 * PAGE), 1);
-        assert_eq!(tables(PAGE..BLOCK), 1);
-        assert_eq!(tables(0..PAGE), 1);
-        assert_eq!(tables(PAGE..BLOCK + PAGE), 2);
+    fn a_hole_in_one_block_splits_that_one() {
+        let parts = |range| {
+            let mut parts = partial_blocks(range);
+            (parts.next(), parts.next())
+        };
+        assert_eq!(parts(PAGE..2 * PAGE), (Some(PAGE..2 * PAGE), None));
+        assert_eq!(parts(PAGE..BLOCK), (Some(PAGE..BLOCK), None));
+        assert_eq!(parts(0..PAGE), (Some(0..PAGE), None));
+        assert_eq!(
+            parts(PAGE..BLOCK + PAGE),
+            (Some(PAGE..BLOCK), Some(BLOCK..BLOCK + PAGE))
+        );
+        assert_eq!(
+            parts(PAGE..3 * BLOCK + PAGE),
+            (Some(PAGE..BLOCK), Some(3 * BLOCK..3 * BLOCK + PAGE))
+        );
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! One change of a VM: prepared, then executed.
+//! One operation on a VM: prepared, then executed, as a part of a [`Change`](super::Change).
 //!
-//! Preparing checks and allocates everything. Executing allocates nothing, so that it can be part of
-//! fence signalling; what it sets free stays in the operation until that is dropped.
+//! Preparing checks everything, and allocates everything but tables, of which it says how many are
+//! needed. Executing allocates nothing, so that it can be part of fence signalling.
 
 use core::ops::Range;
 
@@ -17,14 +17,21 @@ use kernel::{
     prelude::*,
     sync::aref::ARef, //
 };
-use soc::pgtable::Tables;
+use soc::pgtable::{
+    chunk,
+    Need,
+    PageSize,
+    Tables, //
+};
 
 use super::{
     cut,
-    va_range,
+    table::{
+        va_range,
+        StepContext,
+        Table, //
+    },
     MapFlags,
-    StepContext,
-    Table,
     Vm, //
 };
 use crate::gem::Bo;
@@ -67,17 +74,37 @@ pub(crate) struct Op {
     kind: Kind,
     range: Range<u64>,
     prealloc: Prealloc<Table>,
-    tables: Tables,
+}
+
+/// Adds what mapping `len` bytes at `va` to `dma` needs.
+fn count_tables(va: u64, dma: u64, len: u64, need: &mut Need) -> Result {
+    let mut done = 0;
+    while done < len {
+        let at = va + done;
+        let (size, count) = chunk(soc::pgtable::Va::new(at), dma + done, len - done);
+        let bytes = u64::try_from(count)? * size.bytes();
+        // Less than a page is left only where executing would fail, too.
+        if bytes == 0 {
+            return Err(EINVAL);
+        }
+        let range = va_range(at..at + bytes)?;
+        match size {
+            PageSize::Size4K => need.pages(range),
+            PageSize::Size2M => need.blocks(range),
+        }
+        done += bytes;
+    }
+    Ok(())
 }
 
 impl Op {
-    /// Prepares what user space asks for.
+    /// Prepares what user space asks for, and adds the tables that it needs to `need`.
     ///
     /// # Errors
     ///
     /// `EINVAL` if the range is empty or reaches beyond the user part of the VM, if something is not
     /// page aligned, if the buffer is too small, or if it is exclusive to another VM. `ENOMEM`.
-    pub(crate) fn prepare(vm: &Vm, request: Request) -> Result<Self> {
+    pub(super) fn prepare(vm: &Vm, request: Request, need: &mut Need) -> Result<Self> {
         match request {
             Request::Map {
                 bo,
@@ -94,16 +121,18 @@ impl Op {
                 if bo.shared_resv().is_some() && !bo.shares(vm.gpuvm().resv()) {
                     return Err(EINVAL);
                 }
-                Self::map(vm, &bo, bo_offset, range, flags)
+                Self::map(vm, &bo, bo_offset, range, flags, need)
             }
             Request::Unmap { va, size } => {
                 let range = Self::user_range(vm, va, size)?;
-                let tables = Tables::new(cut::tables(range.clone()))?;
+                need.cleared(va_range(range.clone())?);
+                for part in cut::partial_blocks(range.clone()) {
+                    need.pages(va_range(part)?);
+                }
                 Ok(Self {
                     kind: Kind::Unmap,
                     range,
                     prealloc: Prealloc::for_unmap()?,
-                    tables,
                 })
             }
         }
@@ -119,20 +148,26 @@ impl Op {
     }
 
     /// Prepares a mapping of `range`, which is page aligned, not empty and inside of the VM, to the
-    /// bytes of `bo` from `bo_offset` on.
+    /// bytes of `bo` from `bo_offset` on, and adds the tables that it needs to `need`.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn map(
+    pub(super) fn map(
         vm: &Vm,
         bo: &Bo,
         bo_offset: u64,
         range: Range<u64>,
         flags: MapFlags,
+        need: &mut Need,
     ) -> Result<Self> {
         let pinned = bo.pin()?;
-        let tables = Tables::for_range(va_range(range.clone())?, vm.residence.mmu.va_bits())?;
+        need.cleared(va_range(range.clone())?);
+        let mut va = range.start;
+        for segment in pinned.segments(bo_offset, range.end - range.start) {
+            count_tables(va, segment.dma, segment.len, need)?;
+            va += segment.len;
+        }
         Ok(Self {
             kind: Kind::Map {
                 vm_bo: vm.gpuvm().obtain(bo, pinned)?,
@@ -141,7 +176,6 @@ impl Op {
             },
             range,
             prealloc: Prealloc::for_map()?,
-            tables,
         })
     }
 
@@ -150,12 +184,11 @@ impl Op {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn unmap_whole(range: Range<u64>) -> Result<Self> {
+    pub(super) fn unmap_whole(range: Range<u64>) -> Result<Self> {
         Ok(Self {
             kind: Kind::Unmap,
             range,
             prealloc: Prealloc::for_unmap()?,
-            tables: Tables::new(0)?,
         })
     }
 
@@ -170,7 +203,7 @@ impl Op {
     }
 
     /// Changes mappings and page table. Allocates nothing.
-    pub(super) fn execute(&mut self, tree: &mut VaTree<Table>) -> Result {
+    pub(super) fn execute(&mut self, tree: &mut VaTree<Table>, tables: &mut Tables) -> Result {
         let addr = self.range.start;
         let len = self.range.end - addr;
         match &self.kind {
@@ -180,7 +213,7 @@ impl Op {
                 flags,
             } => {
                 let mut ctx = StepContext {
-                    tables: &mut self.tables,
+                    tables,
                     flags: *flags,
                 };
                 let request = MapRequest {
@@ -193,7 +226,7 @@ impl Op {
             }
             Kind::Unmap => {
                 let mut ctx = StepContext {
-                    tables: &mut self.tables,
+                    tables,
                     flags: MapFlags::NONE,
                 };
                 tree.unmap(addr, len, &mut self.prealloc, &mut ctx)

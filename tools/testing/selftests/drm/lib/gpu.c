@@ -171,6 +171,18 @@ int vm_bind_ops(const struct gpu *gpu, uint32_t vm, struct drm_panthor_vm_bind_o
 	return gpu_ioctl(gpu->fd, DRM_IOCTL_PANTHOR_VM_BIND, &args);
 }
 
+int vm_bind_async(const struct gpu *gpu, uint32_t vm, struct drm_panthor_vm_bind_op *ops,
+		  uint32_t count)
+{
+	struct drm_panthor_vm_bind args = {
+		.vm_id = vm,
+		.flags = DRM_PANTHOR_VM_BIND_ASYNC,
+		.ops = DRM_PANTHOR_OBJ_ARRAY(count, ops),
+	};
+
+	return gpu_ioctl(gpu->fd, DRM_IOCTL_PANTHOR_VM_BIND, &args);
+}
+
 int vm_map(const struct gpu *gpu, uint32_t vm, uint32_t handle, uint64_t offset, uint64_t va,
 	   uint64_t size, uint32_t flags)
 {

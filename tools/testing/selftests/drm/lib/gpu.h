@@ -60,6 +60,9 @@ int vm_destroy(const struct gpu *gpu, uint32_t id);
 int vm_state(const struct gpu *gpu, uint32_t id, uint32_t *state);
 int vm_bind_ops(const struct gpu *gpu, uint32_t vm, struct drm_panthor_vm_bind_op *ops,
 		uint32_t count);
+/* Queued; the operations may wait and signal. */
+int vm_bind_async(const struct gpu *gpu, uint32_t vm, struct drm_panthor_vm_bind_op *ops,
+		  uint32_t count);
 int vm_map(const struct gpu *gpu, uint32_t vm, uint32_t handle, uint64_t offset, uint64_t va,
 	   uint64_t size, uint32_t flags);
 int vm_unmap(const struct gpu *gpu, uint32_t vm, uint64_t va, uint64_t size);

@@ -123,6 +123,39 @@ int rig_wait_word(struct rig *rig, size_t word, uint32_t value)
 	return 0;
 }
 
+int rig_copy(struct rig *rig, uint64_t from, uint64_t to)
+{
+	struct cs cs = rig_stream(rig, 0);
+
+	cs_move48(&cs, 10, from);
+	cs_load(&cs, 12, 1, 10, 0);
+	cs_wait(&cs, CS_SB_LS);
+	cs_move48(&cs, 10, to);
+	cs_store32(&cs, 12, 10, 0);
+	return rig_run(rig, 0, &cs);
+}
+
+int rig_peek(struct rig *rig, uint64_t va, uint32_t *value)
+{
+	int ret;
+
+	rig->data.u32[0] = 0xdeadbeef;
+	ret = rig_copy(rig, va, rig->data.va);
+	*value = rig->data.u32[0];
+	return ret;
+}
+
+int rig_numbered_bo(struct rig *rig, uint64_t size, uint32_t first, struct bo *bo)
+{
+	int ret = bo_create(&rig->gpu, size, 0, 0, bo);
+
+	if (!ret)
+		ret = bo_mmap(&rig->gpu, bo);
+	for (uint64_t page = 0; !ret && page < size / PAGE; page++)
+		bo->u32[page * PAGE / 4] = first + page;
+	return ret;
+}
+
 void cs_spin_while_zero(struct cs *cs, uint64_t flag_va)
 {
 	size_t again;

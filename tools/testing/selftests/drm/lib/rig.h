@@ -48,6 +48,13 @@ int rig_wait(struct rig *rig);
 /* Both. */
 int rig_run(struct rig *rig, uint32_t queue, const struct cs *cs);
 
+/* A job that copies one word: 1, or a negative errno. Uses stream 0 and queue 0. */
+int rig_copy(struct rig *rig, uint64_t from, uint64_t to);
+/* What the GPU reads at an address: 1, or a negative errno. As rig_copy(), over word 0 of the data. */
+int rig_peek(struct rig *rig, uint64_t va, uint32_t *value);
+/* A buffer that is mapped on the CPU only; the first word of each page counts up from @first. */
+int rig_numbered_bo(struct rig *rig, uint64_t size, uint32_t first, struct bo *bo);
+
 /* A stream that runs until *@flag is no longer zero (or until it is killed). Uses r70 to r72. */
 void cs_spin_while_zero(struct cs *cs, uint64_t flag_va);
 /* A stream that stores @value at @va. Uses r70 to r72. */
