@@ -2,7 +2,7 @@
 
 //! Buffer objects.
 //!
-//! An [`Object`] is memory of a tmpfs file. Its pages are allocated when they are first needed, by
+//! An [`Object`] is memory of a tmpfs file, unless it has to be [contiguous](Flags::CONTIGUOUS). Its pages are allocated when they are first needed, by
 //! [`Object::pin()`], by a kernel mapping or by the first access of user space, and are then kept
 //! until the object is freed. They are mapped for the device's DMA until the driver is unbound.
 //!
@@ -90,6 +90,9 @@ impl Flags {
     /// CPUs map the object cached. The driver cares for coherency, with
     /// [`Pinned::sync_for_device()`] and [`Pinned::sync_for_cpu()`].
     pub const WRITE_BACK: Self = Self(2);
+    /// The memory is one piece, aligned to its size, which is a power of two of pages. It is never
+    /// reclaimed.
+    pub const CONTIGUOUS: Self = Self(4);
 
     /// Both.
     pub const fn or(self, other: Self) -> Self {

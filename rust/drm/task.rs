@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What an ioctl wants to know about the task that calls it.
+//! The calling task: what an ioctl wants to know about it.
 
 /// Whether the task may raise priorities (`CAP_SYS_NICE`).
 pub fn capable_sys_nice() -> bool {
@@ -13,4 +13,10 @@ pub fn address_space_size() -> u64 {
     // CAST: An `unsigned long` has at most 64 bits.
     // SAFETY: Asks about the current task, which exists.
     unsafe { shims::shim_task_size() as u64 }
+}
+
+/// Lets others run if it is their turn. For loops that may be long, where sleeping is possible.
+pub fn cond_resched() {
+    // SAFETY: The function has no requirements; a wrong context is only complained about.
+    unsafe { shims::shim_cond_resched() };
 }

@@ -91,6 +91,32 @@ unsigned long shim_virt_to_pfn(const void *addr)
 	return page_to_pfn(virt_to_page(addr));
 }
 
+struct page **shim_get_contiguous_pages(unsigned int count)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	unsigned int order = get_order((unsigned long)count << PAGE_SHIFT);
+	struct page **pages = kvmalloc_array(count, sizeof(*pages), GFP_KERNEL);
+	struct page *first;
+	unsigned int i;
+
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	first = order <= MAX_PAGE_ORDER ? alloc_pages(gfp, order) : NULL;
+	if (!first) {
+		kvfree(pages);
+		return ERR_PTR(-ENOMEM);
+	}
+	for (i = 0; i < count; i++)
+		pages[i] = first + i;
+	return pages;
+}
+
+void shim_put_contiguous_pages(struct page **pages, unsigned int count)
+{
+	__free_pages(pages[0], get_order((unsigned long)count << PAGE_SHIFT));
+	kvfree(pages);
+}
+
 void *shim_vmap_pages(struct page **pages, unsigned int count, bool write_back)
 {
 	pgprot_t prot = write_back ? PAGE_KERNEL : pgprot_writecombine(PAGE_KERNEL);
@@ -337,4 +363,9 @@ void *shim_debugfs_data(struct seq_file *m)
 	struct drm_debugfs_entry *entry = m->private;
 
 	return entry->file.data;
+}
+
+void shim_cond_resched(void)
+{
+	cond_resched();
 }

@@ -43,6 +43,8 @@ unsigned long shim_gem_page_start(struct drm_gem_object *obj);
 void *shim_drmm_zeroed_page(struct drm_device *dev);
 unsigned long shim_page_to_pfn(struct page *page);
 unsigned long shim_virt_to_pfn(const void *addr);
+struct page **shim_get_contiguous_pages(unsigned int count);
+void shim_put_contiguous_pages(struct page **pages, unsigned int count);
 void *shim_vmap_pages(struct page **pages, unsigned int count, bool write_back);
 void shim_dma_unmap_sgtable(struct device *dev, struct sg_table *sgt);
 void shim_dma_sync_for_device(struct device *dev, dma_addr_t addr, u64 len);
@@ -92,6 +94,7 @@ unsigned long shim_time_stop_interruptions(void);
 void shim_time_allow_interruptions(unsigned long flags);
 
 /* The calling task */
+void shim_cond_resched(void);
 bool shim_capable_sys_nice(void);
 unsigned long shim_task_size(void);
 

@@ -430,6 +430,7 @@ fn bind(_: &Entered<'_, Test>, args: &mut Bind, file: &File<Test>) -> Result<u32
                     len: args.len,
                     gem_offset: args.offset,
                     vm_bo,
+                    unbounded: false,
                 },
                 &mut gpuvm::Prealloc::for_map()?,
                 &mut flags,

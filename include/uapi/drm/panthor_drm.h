@@ -443,8 +443,9 @@ enum drm_panthor_vm_bind_op_flags {
 	/** @DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED: Accesses pass by the GPU's L2 cache. */
 	DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED = 0x4,
 	/**
-	 * @DRM_PANTHOR_VM_BIND_OP_MAP_SPARSE: No buffer: reads give anything, writes are lost.
-	 * Needs NOEXEC, and zero for handle and offset (since 1.9).
+	 * @DRM_PANTHOR_VM_BIND_OP_MAP_SPARSE: No buffer: reads give anything, though nothing of
+	 * another VM, and writes are lost. Needs NOEXEC, and zero for handle and offset; ``ENOMEM``
+	 * if there is no contiguous block of memory to put behind it (since 1.9).
 	 */
 	DRM_PANTHOR_VM_BIND_OP_MAP_SPARSE = 0x8,
 	/** @DRM_PANTHOR_VM_BIND_OP_TYPE_MASK: Where the type is. */

@@ -2,7 +2,10 @@
 
 //! The memory behind a buffer object.
 
-use super::Object;
+use super::{
+    Flags,
+    Object, //
+};
 use crate::Driver;
 use core::{
     ffi::c_void,
@@ -64,6 +67,28 @@ impl<D: Driver> Object<D> {
         u32::try_from(self.size() / PAGE_SIZE).unwrap_or(u32::MAX)
     }
 
+    fn get_pages(&self) -> Result<*mut *mut bindings::page> {
+        if self.flags.contains(Flags::CONTIGUOUS) {
+            // SAFETY: The function has no requirements.
+            return from_err_ptr(unsafe { shims::shim_get_contiguous_pages(self.page_count()) });
+        }
+        // SAFETY: The object has a file of its size.
+        from_err_ptr(unsafe { bindings::drm_gem_get_pages(self.as_raw()) })
+    }
+
+    /// # Safety
+    ///
+    /// `pages` must be what `get_pages()` has returned for this object, and not be used again.
+    unsafe fn put_pages(&self, pages: *mut *mut bindings::page, used: bool) {
+        if self.flags.contains(Flags::CONTIGUOUS) {
+            // SAFETY: By this function's requirements; the number of pages does not change.
+            unsafe { shims::shim_put_contiguous_pages(pages, self.page_count()) };
+        } else {
+            // SAFETY: By this function's requirements.
+            unsafe { bindings::drm_gem_put_pages(self.as_raw(), pages, used, used) };
+        }
+    }
+
     /// Allocates the pages and maps them for DMA, if that was not done before.
     ///
     /// Fails with `ENODEV` if it was not, and the driver is unbound.
@@ -79,16 +104,14 @@ impl<D: Driver> Object<D> {
             return Err(ENOMEM);
         }
 
-        let obj = self.as_raw();
-        // SAFETY: The object has a file of its size.
-        let pages = from_err_ptr(unsafe { bindings::drm_gem_get_pages(obj) })?;
+        let pages = self.get_pages()?;
         // SAFETY: `pages` has an entry for each page.
         let sgt = from_err_ptr(unsafe {
             bindings::drm_prime_pages_to_sg(self.dev.as_raw(), pages, self.page_count())
         })
         .inspect_err(|_| {
             // SAFETY: Nobody else knows the pages.
-            unsafe { bindings::drm_gem_put_pages(obj, pages, false, false) }
+            unsafe { self.put_pages(pages, false) }
         })?;
 
         // SAFETY: `sgt` is a table that is not mapped yet. The mapping is unused and stays in its
@@ -103,7 +126,7 @@ impl<D: Driver> Object<D> {
             unsafe {
                 bindings::sg_free_table(sgt);
                 bindings::kfree(sgt.cast());
-                bindings::drm_gem_put_pages(obj, pages, false, false);
+                self.put_pages(pages, false);
             }
         })?;
 
@@ -135,7 +158,7 @@ impl<D: Driver> Object<D> {
             self.dev.mappings().unmap(self.dev.dma_device(), &self.dma);
             bindings::sg_free_table(sgt);
             bindings::kfree(sgt.cast());
-            bindings::drm_gem_put_pages(self.as_raw(), pages.as_ptr(), true, true);
+            self.put_pages(pages.as_ptr(), true);
         }
     }
 

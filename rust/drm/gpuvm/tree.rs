@@ -53,6 +53,8 @@ pub struct MapRequest<'a, T: DriverGpuVm> {
     pub gem_offset: u64,
     /// The buffer.
     pub vm_bo: &'a VmBo<T>,
+    /// The mapping may go on beyond the end of the buffer. What is there is for the driver to say.
+    pub unbounded: bool,
 }
 
 impl<T: DriverGpuVm> VaTree<T> {
@@ -88,7 +90,7 @@ impl<T: DriverGpuVm> VaTree<T> {
     /// # Errors
     ///
     /// `EINVAL` if the buffer is of another address space, or the range is empty or not inside this
-    /// one or not inside the buffer; `ENOMEM` if `prealloc` is used up; what a step returned.
+    /// one or, unless it is unbounded, not inside the buffer; `ENOMEM` if `prealloc` is used up; what a step returned.
     pub fn map(
         &mut self,
         request: MapRequest<'_, T>,
@@ -101,7 +103,7 @@ impl<T: DriverGpuVm> VaTree<T> {
         let inside = request
             .gem_offset
             .checked_add(request.len)
-            .is_some_and(|end| end <= size);
+            .is_some_and(|end| request.unbounded || end <= size);
 
         if request.len == 0 || !inside || !core::ptr::eq(vm_bo.vm(), self.vm()) {
             return Err(EINVAL);

@@ -48,17 +48,17 @@ enum Request {
         size: u64,
         flags: MapFlags,
     },
+    Sparse {
+        va: u64,
+        size: u64,
+        flags: MapFlags,
+    },
     Unmap {
         va: u64,
         size: u64,
     },
 }
 
-const MAP_FLAGS: u32 = bits(
-    uapi::DRM_PANTHOR_VM_BIND_OP_MAP_READONLY
-        | uapi::DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC
-        | uapi::DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED,
-);
 const SPARSE: u32 = bits(uapi::DRM_PANTHOR_VM_BIND_OP_MAP_SPARSE);
 const TYPE_MASK: u32 = bits(uapi::DRM_PANTHOR_VM_BIND_OP_TYPE_MASK);
 const TYPE_MAP: u32 = bits(uapi::DRM_PANTHOR_VM_BIND_OP_TYPE_MAP);
@@ -105,24 +105,29 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// `EINVAL`: an unknown type or flag, a BO or an offset where nothing is mapped; `EOPNOTSUPP` for
-    /// a sparse mapping.
+    /// `EINVAL`: an unknown type or flag, a BO or an offset where no BO is mapped, a sparse mapping
+    /// that could be executed.
     fn parse_kind(raw: &uapi::drm_panthor_vm_bind_op) -> Result<Self> {
         let flags = raw.flags & !TYPE_MASK;
         match raw.flags & TYPE_MASK {
             TYPE_MAP => {
-                if flags & SPARSE != 0 {
-                    return Err(EOPNOTSUPP);
+                let how = MapFlags::from_bits(flags & !SPARSE).ok_or(EINVAL)?;
+                if flags & SPARSE == 0 {
+                    return Ok(Request::Map {
+                        handle: raw.bo_handle,
+                        bo_offset: raw.bo_offset,
+                        va: raw.va,
+                        size: raw.size,
+                        flags: how,
+                    });
                 }
-                if flags & !MAP_FLAGS != 0 {
+                if !how.contains(MapFlags::NOEXEC) || raw.bo_handle != 0 || raw.bo_offset != 0 {
                     return Err(EINVAL);
                 }
-                Ok(Request::Map {
-                    handle: raw.bo_handle,
-                    bo_offset: raw.bo_offset,
+                Ok(Request::Sparse {
                     va: raw.va,
                     size: raw.size,
-                    flags: MapFlags::from_bits(flags).ok_or(EINVAL)?,
+                    flags: how,
                 })
             }
             _ if flags != 0 || raw.bo_handle != 0 || raw.bo_offset != 0 => Err(EINVAL),
@@ -157,6 +162,10 @@ impl Request {
                 };
                 change.add(vm, request)?;
                 Ok(Some(bo))
+            }
+            Request::Sparse { va, size, flags } => {
+                change.add(vm, op::Request::Sparse { va, size, flags })?;
+                Ok(None)
             }
             Request::Unmap { va, size } => {
                 change.add(vm, op::Request::Unmap { va, size })?;
@@ -271,8 +280,36 @@ mod tests {
     }
 
     #[test]
-    fn sparse_mappings_are_not_supported() {
-        assert_eq!(Request::parse(&map(0b1010)), Err(EOPNOTSUPP));
+    fn a_sparse_mapping_has_no_buffer_and_no_code() {
+        let good = uapi::drm_panthor_vm_bind_op {
+            bo_handle: 0,
+            bo_offset: 0,
+            ..map(0b1010)
+        };
+        assert!(matches!(
+            Request::parse(&good),
+            Ok(Request::Sparse {
+                va: 0x10000,
+                size: 0x2000,
+                ..
+            })
+        ));
+        for bad in [
+            uapi::drm_panthor_vm_bind_op {
+                flags: 0b1000,
+                ..good
+            },
+            uapi::drm_panthor_vm_bind_op {
+                bo_handle: 1,
+                ..good
+            },
+            uapi::drm_panthor_vm_bind_op {
+                bo_offset: 0x1000,
+                ..good
+            },
+        ] {
+            assert_eq!(Request::parse(&bad), Err(EINVAL));
+        }
     }
 
     #[test]

@@ -58,7 +58,8 @@ pub(crate) struct BoData {
 }
 
 impl BoData {
-    fn new(flags: u32) -> impl PinInit<Self, Error> {
+    /// Of a BO with these `DRM_PANTHOR_BO_*` flags.
+    pub(crate) fn new(flags: u32) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             flags,
             label <- new_mutex!(None, "BoData::label"),

@@ -9,7 +9,7 @@
 //!
 //! # Locking
 //!
-//! `tree` is a mutex over mappings and page table. It is taken with reservation locks held, and takes
+//! `sparse` is a mutex that is held while a BO is allocated. `tree` is a mutex over mappings and page table. It is taken with reservation locks held, and takes
 //! the address space lock of [`Mmu`] inside. Nothing is allocated under it: it is part of fence
 //! signalling.
 //!
@@ -61,6 +61,7 @@ use soc::pgtable::{
 
 use crate::{
     driver::DrmDevice,
+    gem::Bo,
     mmu::{
         region,
         Active,
@@ -74,6 +75,7 @@ use crate::{
 pub(crate) mod change;
 mod cleanup;
 pub(crate) mod cut;
+mod memory;
 pub(crate) mod op;
 pub(crate) mod split;
 mod table;
@@ -192,6 +194,9 @@ pub(crate) struct Vm {
     #[pin]
     last: Mutex<Option<KBox<Change>>>,
     cleanup: Arc<Cleanup>,
+    /// Behind sparse mappings, if there ever was one.
+    #[pin]
+    sparse: Mutex<Option<ARef<Bo>>>,
 }
 
 impl Vm {
@@ -268,6 +273,7 @@ impl Vm {
                 tree <- new_mutex!(tree, "Vm::tree"),
                 last <- new_mutex!(Some(last), "Vm::last"),
                 cleanup,
+                sparse <- new_mutex!(None, "Vm::sparse"),
             }),
             GFP_KERNEL,
         )

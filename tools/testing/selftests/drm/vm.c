@@ -498,41 +498,6 @@ TEST_F(gpu_view, more_address_spaces_than_the_hardware_has_work_in_turn)
 		rig_release(&rigs[i]);
 }
 
-TEST_F(gpu_view, a_sparse_mapping_can_be_read_and_written_without_a_buffer)
-{
-	struct rig *rig = &self->rig;
-	struct cs cs = rig_stream(rig, 1);
-	const uint64_t va = 0x40000000;
-	int ret = vm_map(&rig->gpu, rig->vm, 0, 0, va, 4 * BLOCK,
-			 DRM_PANTHOR_VM_BIND_OP_MAP_SPARSE | NOEXEC);
-
-	SKIP_IF_NOT_OFFERED(ret, "MAP_SPARSE");
-	ASSERT_EQ(0, ret);
-	cs_put32(&cs, va + 3 * BLOCK + 64, 1);
-	EXPECT_EQ(1, rig_run(rig, 0, &cs));
-	EXPECT_EQ(1, rig_copy(rig, va + BLOCK + PAGE, rig->data.va));
-	/* A real mapping takes its place, and leaves the rest. */
-	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, PAGE, va + BLOCK, PAGE, NOEXEC));
-	rig->data.u32[PAGE / 4] = 99;
-	EXPECT_EQ(99, gpu_peek(_metadata, rig, va + BLOCK));
-	EXPECT_EQ(1, rig_copy(rig, va + BLOCK + PAGE, rig->data.va));
-	EXPECT_EQ(0, vm_unmap(&rig->gpu, rig->vm, va, 4 * BLOCK));
-}
-
-TEST_F(gpu_view, a_sparse_mapping_has_no_buffer_no_offset_and_no_code)
-{
-	struct rig *rig = &self->rig;
-	const uint64_t va = 0x40000000;
-	const uint32_t sparse = DRM_PANTHOR_VM_BIND_OP_MAP_SPARSE;
-	int ret = vm_map(&rig->gpu, rig->vm, 0, 0, va, BLOCK, sparse | NOEXEC);
-
-	SKIP_IF_NOT_OFFERED(ret, "MAP_SPARSE");
-	EXPECT_EQ(-EINVAL, vm_map(&rig->gpu, rig->vm, 0, 0, va, BLOCK, sparse));
-	EXPECT_EQ(-EINVAL, vm_map(&rig->gpu, rig->vm, 0, PAGE, va, BLOCK, sparse | NOEXEC));
-	EXPECT_EQ(-EINVAL, vm_map(&rig->gpu, rig->vm, rig->data.handle, 0, va, BLOCK,
-				  sparse | NOEXEC));
-}
-
 TEST_F(gpu_view, a_buffer_that_is_closed_but_mapped_keeps_its_content)
 {
 	struct rig *rig = &self->rig;

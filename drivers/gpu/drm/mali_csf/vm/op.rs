@@ -26,6 +26,7 @@ use soc::pgtable::{
 
 use super::{
     cut,
+    memory::Memory,
     table::{
         va_range,
         StepContext,
@@ -51,6 +52,15 @@ pub(crate) enum Request {
         /// How.
         flags: MapFlags,
     },
+    /// Maps memory whose content nobody cares for, instead of what is mapped there.
+    Sparse {
+        /// First address.
+        va: u64,
+        /// Bytes.
+        size: u64,
+        /// How.
+        flags: MapFlags,
+    },
     /// Unmaps what is mapped there.
     Unmap {
         /// First address.
@@ -63,7 +73,7 @@ pub(crate) enum Request {
 enum Kind {
     Map {
         vm_bo: ARef<VmBo<Table>>,
-        bo_offset: u64,
+        offset: u64,
         flags: MapFlags,
     },
     Unmap,
@@ -123,6 +133,12 @@ impl Op {
                 }
                 Self::map(vm, &bo, bo_offset, range, flags, need)
             }
+            Request::Sparse { va, size, flags } => {
+                let range = Self::user_range(vm, va, size)?;
+                let bo = vm.sparse_memory()?;
+                let memory = Memory::Repeated(bo.pin()?);
+                Self::map_memory(vm, &bo, memory, va, range, flags, need)
+            }
             Request::Unmap { va, size } => {
                 let range = Self::user_range(vm, va, size)?;
                 need.cleared(va_range(range.clone())?);
@@ -161,17 +177,30 @@ impl Op {
         flags: MapFlags,
         need: &mut Need,
     ) -> Result<Self> {
-        let pinned = bo.pin()?;
+        let memory = Memory::Buffer(bo.pin()?);
+        Self::map_memory(vm, bo, memory, bo_offset, range, flags, need)
+    }
+
+    fn map_memory(
+        vm: &Vm,
+        bo: &Bo,
+        memory: Memory,
+        offset: u64,
+        range: Range<u64>,
+        flags: MapFlags,
+        need: &mut Need,
+    ) -> Result<Self> {
         need.cleared(va_range(range.clone())?);
         let mut va = range.start;
-        for segment in pinned.segments(bo_offset, range.end - range.start) {
+        memory.try_for_each(offset, range.end - range.start, |segment| {
             count_tables(va, segment.dma, segment.len, need)?;
             va += segment.len;
-        }
+            Ok(())
+        })?;
         Ok(Self {
             kind: Kind::Map {
-                vm_bo: vm.gpuvm().obtain(bo, pinned)?,
-                bo_offset,
+                vm_bo: vm.gpuvm().obtain(bo, memory)?,
+                offset,
                 flags,
             },
             range,
@@ -209,7 +238,7 @@ impl Op {
         match &self.kind {
             Kind::Map {
                 vm_bo,
-                bo_offset,
+                offset,
                 flags,
             } => {
                 let mut ctx = StepContext {
@@ -219,8 +248,9 @@ impl Op {
                 let request = MapRequest {
                     addr,
                     len,
-                    gem_offset: *bo_offset,
+                    gem_offset: *offset,
                     vm_bo,
+                    unbounded: vm_bo.data().is_repeated(),
                 };
                 tree.map(request, &mut self.prealloc, &mut ctx)
             }

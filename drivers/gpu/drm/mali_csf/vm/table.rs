@@ -7,16 +7,11 @@
 
 use core::ops::Range;
 
-use drm::{
-    gem::{
-        Pinned, //
-    },
-    gpuvm::{
-        DriverGpuVm,
-        MapStep,
-        RemapStep,
-        Va, //
-    },
+use drm::gpuvm::{
+    DriverGpuVm,
+    MapStep,
+    RemapStep,
+    Va, //
 };
 use kernel::prelude::*;
 use soc::pgtable::{
@@ -27,6 +22,7 @@ use soc::pgtable::{
 
 use super::{
     cut,
+    memory::Memory,
     MapFlags, //
 };
 use crate::driver::Driver;
@@ -52,26 +48,23 @@ pub(super) fn va_range(range: Range<u64>) -> Result<VaRange> {
 }
 
 impl Table {
-    /// Maps `range` to what `pinned` has from byte `offset` on. Maps nothing if that fails.
+    /// Maps `range` to what `memory` has from byte `offset` on. Maps nothing if that fails.
     fn map(
         &mut self,
         tables: &mut Tables,
         range: Range<u64>,
-        pinned: &Pinned<Driver>,
+        memory: &Memory,
         offset: u64,
         flags: MapFlags,
     ) -> Result {
         let mut update = self.pt.update(tables);
         let mut va = range.start;
-        let mut done = Ok(());
-        for segment in pinned.segments(offset, range.end - range.start) {
+        let mut done = memory.try_for_each(offset, range.end - range.start, |segment| {
             let end = va + segment.len;
-            done = va_range(va..end).and_then(|part| update.map(part, segment.dma, flags.prot()));
-            if done.is_err() {
-                break;
-            }
+            update.map(va_range(va..end)?, segment.dma, flags.prot())?;
             va = end;
-        }
+            Ok(())
+        });
         if done.is_ok() && va != range.end {
             done = Err(EINVAL);
         }
@@ -119,7 +112,7 @@ impl Table {
 impl DriverGpuVm for Table {
     type Driver = Driver;
     type VaData = MapFlags;
-    type VmBoData = Pinned<Driver>;
+    type VmBoData = Memory;
     type Context<'a> = StepContext<'a>;
 
     fn step_map(
@@ -128,8 +121,8 @@ impl DriverGpuVm for Table {
         ctx: &mut Self::Context<'_>,
     ) -> Result<Self::VaData> {
         let range = op.addr()..op.addr() + op.len();
-        let pinned = op.vm_bo().data();
-        self.map(ctx.tables, range, pinned, op.gem_offset(), ctx.flags)?;
+        let memory = op.vm_bo().data();
+        self.map(ctx.tables, range, memory, op.gem_offset(), ctx.flags)?;
         Ok(ctx.flags)
     }
 

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What is behind a mapping.
+//!
+//! A sparse mapping has no buffer of user space: all of it shows one block of memory, over and over, so
+//! that the GPU can access any address of it. Nobody cares for the content. The block is the VM's own,
+//! because what one VM writes there no other shall read; it is made when it is first needed.
+//!
+//! The offset of a sparse mapping in its memory is its address. As the block is aligned and repeats
+//! after its size, the page table can use blocks wherever a mapping holds a whole one.
+
+use drm::gem::{
+    Flags,
+    Pinned,
+    Segment, //
+};
+use kernel::{
+    prelude::*,
+    sync::aref::ARef, //
+};
+use shims::uapi;
+
+use super::{
+    cut,
+    Vm, //
+};
+use crate::{
+    driver::Driver,
+    gem::{
+        Bo,
+        BoData, //
+    },
+};
+
+/// After how many pieces others may run.
+const BREATH: u64 = 1024;
+
+/// Memory that can be mapped.
+pub(crate) enum Memory {
+    /// A buffer.
+    Buffer(Pinned<Driver>),
+    /// A buffer that is repeated for ever.
+    Repeated(Pinned<Driver>),
+}
+
+impl Memory {
+    /// Whether it has no end.
+    pub(super) fn is_repeated(&self) -> bool {
+        matches!(self, Self::Repeated(_))
+    }
+
+    /// Calls `f` with what is contiguous of `len` bytes from `offset` on, in order, until it fails.
+    /// What is beyond the end of a buffer is left out. Does not allocate.
+    pub(super) fn try_for_each(
+        &self,
+        offset: u64,
+        len: u64,
+        mut f: impl FnMut(Segment) -> Result,
+    ) -> Result {
+        let pinned = match self {
+            Self::Buffer(pinned) => return pinned.segments(offset, len).try_for_each(f),
+            Self::Repeated(pinned) => pinned,
+        };
+        let size = u64::try_from(pinned.size())?;
+        let mut done = 0;
+        let mut pieces = 0;
+        while done < len {
+            let at = (offset + done) % size;
+            let part = (size - at).min(len - done);
+            pinned.segments(at, part).try_for_each(&mut f)?;
+            done += part;
+            pieces += 1;
+            if pieces % BREATH == 0 {
+                drm::task::cond_resched();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Vm {
+    /// The memory behind sparse mappings.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, also if there is no block of contiguous memory.
+    pub(super) fn sparse_memory(&self) -> Result<ARef<Bo>> {
+        let mut memory = self.sparse.lock();
+        if let Some(bo) = &*memory {
+            return Ok(bo.clone());
+        }
+        let mut flags = Flags::NO_MMAP.or(Flags::CONTIGUOUS);
+        if self.coherent() {
+            flags = flags.or(Flags::WRITE_BACK);
+        }
+        let bo = Bo::new(
+            &self.ddev,
+            cut::BLOCK,
+            flags,
+            Some(self.gpuvm.resv()),
+            BoData::new(uapi::DRM_PANTHOR_BO_NO_MMAP),
+        )?;
+        Ok(memory.insert(bo).clone())
+    }
+}
