@@ -380,6 +380,33 @@ TEST_F(bind, thousands_of_operations_can_be_queued_at_once)
 		EXPECT_EQ(100 + i % 16, peek(_metadata, rig, VA + i * PAGE));
 }
 
+TEST_F(bind, thousands_of_queued_operations_share_their_tables)
+{
+	enum { OPS = 8000 };
+	static struct drm_panthor_vm_bind_op ops[OPS];
+	struct rig *rig = &self->rig;
+	struct drm_panthor_sync_op syncs[2] = {
+		sync_wait_op(self->gate, 0), sync_signal_op(self->out, 0),
+	};
+	int64_t before, taken;
+
+	KNOWN_C_DEFECT(&rig->gpu, "each operation of a VM_BIND reserves tables of its own");
+	for (uint32_t i = 0; i < OPS; i++)
+		ops[i] = map_op(&self->bo, i % 16, VA + i * PAGE, 1);
+	ops[0] = with_syncs(ops[0], syncs, 1);
+	ops[OPS - 1] = with_syncs(ops[OPS - 1], syncs + 1, 1);
+	ASSERT_EQ(0, gate_close(rig, self->gate));
+	before = free_memory();
+	ASSERT_EQ(0, vm_bind_async(&rig->gpu, rig->vm, ops, OPS));
+	taken = before - free_memory();
+	TH_LOG("%d operations wait in %lld KiB", OPS, (long long)taken >> 10);
+	/* Three tables for each would be 96 MiB. */
+	EXPECT_GE(16 << 20, taken);
+	gate_open(rig);
+	ASSERT_EQ(1, done(rig, self->out));
+	EXPECT_EQ(100 + 7999 % 16, peek(_metadata, rig, VA + 7999 * PAGE));
+}
+
 TEST_F(bind, a_buffer_that_is_closed_before_its_turn_is_mapped_all_the_same)
 {
 	struct rig *rig = &self->rig;

@@ -129,23 +129,47 @@ TEST_F(cost, a_bind_of_any_size_locks_the_address_space_once)
 	EXPECT_EQ(1, since(&self->before, "as_unlock"));
 }
 
-TEST_F(cost, sixteen_binds_in_one_call_lock_the_address_space_once)
+/* Every second page, so that no two of them can be taken for one. */
+static void fill_ops(struct drm_panthor_vm_bind_op *ops, uint32_t count, uint32_t handle)
 {
-	enum { OPS = 16 };
-	struct rig *rig = &self->rig;
-	struct drm_panthor_vm_bind_op ops[OPS];
-
-	KNOWN_C_DEFECT(&rig->gpu, "each operation of a VM_BIND locks and flushes by itself");
-	for (uint32_t i = 0; i < OPS; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		ops[i] = (struct drm_panthor_vm_bind_op){
 			.flags = DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC,
-			.bo_handle = rig->data.handle,
+			.bo_handle = handle,
 			.va = 0x40000000 + i * 2 * PAGE,
 			.size = PAGE,
 		};
 	}
+}
+
+/* By rule E8: map all, then synchronise once. */
+TEST_F(cost, a_thousand_binds_in_one_call_lock_the_address_space_once)
+{
+	enum { OPS = 1000 };
+	static struct drm_panthor_vm_bind_op ops[OPS];
+	struct rig *rig = &self->rig;
+
+	KNOWN_C_DEFECT(&rig->gpu, "each operation of a VM_BIND locks and flushes by itself");
+	fill_ops(ops, OPS, rig->data.handle);
 	ASSERT_EQ(0, hwmodel_read(&self->before));
 	ASSERT_EQ(0, vm_bind_ops(&rig->gpu, rig->vm, ops, OPS));
+	EXPECT_EQ(1, since(&self->before, "as_lock"));
+	EXPECT_EQ(1, since(&self->before, "as_unlock"));
+}
+
+TEST_F(cost, a_thousand_queued_binds_lock_the_address_space_once)
+{
+	enum { OPS = 1000 };
+	static struct drm_panthor_vm_bind_op ops[OPS];
+	struct rig *rig = &self->rig;
+	struct drm_panthor_sync_op sync = sync_signal_op(rig->sync, 0);
+
+	KNOWN_C_DEFECT(&rig->gpu, "each operation of a VM_BIND locks and flushes by itself");
+	fill_ops(ops, OPS, rig->data.handle);
+	ops[OPS - 1].syncs = (struct drm_panthor_obj_array)DRM_PANTHOR_OBJ_ARRAY(1, &sync);
+	ASSERT_EQ(0, hwmodel_read(&self->before));
+	ASSERT_EQ(0, vm_bind_async(&rig->gpu, rig->vm, ops, OPS));
+	ASSERT_EQ(1, rig_wait(rig));
 	EXPECT_EQ(1, since(&self->before, "as_lock"));
 	EXPECT_EQ(1, since(&self->before, "as_unlock"));
 }

@@ -179,22 +179,6 @@ TEST_F(sparse, a_mapping_can_be_queued)
 	EXPECT_EQ(1, put(rig, VA + BLOCK, 1));
 }
 
-/* In bytes; what other CPUs have set aside makes it inexact. */
-static int64_t free_memory(void)
-{
-	FILE *file = fopen("/proc/meminfo", "r");
-	long long kib = 0;
-	char line[128];
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "MemFree: %lld kB", &kib) == 1)
-			break;
-	}
-	if (file)
-		fclose(file);
-	return kib << 10;
-}
-
 /*
  * 1 TiB in blocks is 512 Ki entries of 8 bytes: 4 MiB of tables, and two tables above them. A table
  * for the pages of each block would be 2 GiB.

@@ -287,6 +287,31 @@ TEST_F(bind, the_failing_operation_is_named_and_those_before_it_are_done)
 	EXPECT_EQ(DRM_PANTHOR_VM_STATE_USABLE, state);
 }
 
+TEST_F(bind, thousands_of_operations_are_done_in_one_call_and_the_failing_one_is_named)
+{
+	enum { OPS = 5000, BAD = 4321 };
+	static struct drm_panthor_vm_bind_op ops[OPS];
+	struct drm_panthor_vm_bind args = {
+		.vm_id = self->vm,
+		.ops = DRM_PANTHOR_OBJ_ARRAY(OPS, ops),
+	};
+
+	for (uint32_t i = 0; i < OPS; i++) {
+		ops[i] = (struct drm_panthor_vm_bind_op){
+			.flags = NOEXEC,
+			.bo_handle = self->bo.handle,
+			.bo_offset = i % 16 * PAGE,
+			.va = 0x100000 + i * PAGE,
+			.size = PAGE,
+		};
+	}
+	ASSERT_EQ(0, gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_VM_BIND, &args));
+	EXPECT_EQ(OPS, args.ops.count);
+	ops[BAD].bo_offset = 16 * PAGE;
+	EXPECT_EQ(-EINVAL, gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_VM_BIND, &args));
+	EXPECT_EQ(BAD, args.ops.count);
+}
+
 TEST_F(bind, a_buffer_stays_mapped_when_its_handle_is_closed)
 {
 	ASSERT_EQ(0, vm_map(&self->gpu, self->vm, self->bo.handle, 0, 0x100000, PAGE, NOEXEC));

@@ -502,3 +502,18 @@ int sync_status(const struct gpu *gpu, uint32_t handle)
 	}
 	return info.status;
 }
+
+int64_t free_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	long long kib = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "MemFree: %lld kB", &kib) == 1)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return kib << 10;
+}

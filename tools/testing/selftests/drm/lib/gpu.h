@@ -115,6 +115,8 @@ int sync_query(const struct gpu *gpu, uint32_t handle, uint64_t *point);
 int sync_status(const struct gpu *gpu, uint32_t handle);
 
 int64_t now_ns(void);
+/* Of the machine, in bytes; what CPUs have set aside makes it inexact. */
+int64_t free_memory(void);
 void sleep_ms(unsigned int ms);
 
 #endif
