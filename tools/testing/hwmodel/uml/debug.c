@@ -6,9 +6,13 @@
  * records: "N records", then one line for each; writing "reset" forgets them.
  * inject: write one command to make the model misbehave, or "expect KIND COUNT" before a test
  * breaks a rule on purpose; reading lists the commands.
+ * as/N: what the table walker finds in address space N; 8 bytes for each page of 4 KiB, the table
+ * entry for that page, or zero.
  */
 
 #include <linux/debugfs.h>
+#include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -16,6 +20,7 @@
 #include "glue.h"
 
 #define LINE_SIZE		128
+#define SPACES			16
 
 /* Copies one line of text, without its newline, into line[LINE_SIZE]. Returns its length. */
 static ssize_t soc_debug_get_line(char *line, const char __user *buf, size_t count)
@@ -92,11 +97,46 @@ static ssize_t inject_write(struct file *file, const char __user *buf, size_t co
 }
 DEFINE_SHOW_STORE_ATTRIBUTE(inject);
 
+static ssize_t leaves_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+{
+	u32 as_nr = (uintptr_t)file_inode(file)->i_private;
+	u64 leaves[64];
+	size_t done = 0;
+
+	if (*pos % sizeof(u64) || count % sizeof(u64))
+		return -EINVAL;
+
+	while (done < count) {
+		size_t len = min(count - done, sizeof(leaves));
+
+		model_leaves(as_nr, *pos / sizeof(u64), leaves, len / sizeof(u64));
+		if (copy_to_user(buf + done, leaves, len))
+			return -EFAULT;
+		*pos += len;
+		done += len;
+		cond_resched();
+	}
+	return done;
+}
+
+static const struct file_operations leaves_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.read = leaves_read,
+};
+
 void soc_debug_init(void)
 {
 	struct dentry *dir = debugfs_create_dir("hwmodel", NULL);
+	struct dentry *spaces = debugfs_create_dir("as", dir);
+	uintptr_t as_nr;
+	char name[8];
 
 	debugfs_create_file("counters", 0600, dir, NULL, &counters_fops);
 	debugfs_create_file("records", 0600, dir, NULL, &records_fops);
 	debugfs_create_file("inject", 0600, dir, NULL, &inject_fops);
+	for (as_nr = 0; as_nr < SPACES; as_nr++) {
+		snprintf(name, sizeof(name), "%u", (unsigned int)as_nr);
+		debugfs_create_file(name, 0400, spaces, (void *)as_nr, &leaves_fops);
+	}
 }

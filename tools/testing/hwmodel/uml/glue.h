@@ -106,6 +106,7 @@ void model_abandoned(u32 line);
 void model_show_counters(struct seq_file *m);
 void model_show_records(struct seq_file *m);
 void model_show_inject(struct seq_file *m);
+void model_leaves(u32 as_nr, u64 page, u64 *leaves, size_t count);
 void model_clear_counters(void);
 void model_clear_records(void);
 int model_inject(const char *line, size_t len);

@@ -430,6 +430,21 @@ unsafe extern "C" fn model_show_inject(m: *mut bindings::seq_file) {
     ));
 }
 
+/// # Safety
+///
+/// `leaves` is valid for writes of `count` entries.
+#[no_mangle]
+unsafe extern "C" fn model_leaves(as_nr: u32, page: u64, leaves: *mut u64, count: usize) {
+    // SAFETY: The caller guarantees it.
+    let leaves = unsafe { core::slice::from_raw_parts_mut(leaves, count) };
+    let model = Locked::new();
+    let as_nr = u8::try_from(as_nr).unwrap_or(u8::MAX);
+
+    for (page, leaf) in (page..).zip(leaves) {
+        *leaf = model.gpu.leaf(&Soc, as_nr, page << 12);
+    }
+}
+
 #[no_mangle]
 extern "C" fn model_clear_counters() {
     let mut model = Locked::new();

@@ -489,6 +489,12 @@ impl Gpu {
         self.records.clear();
     }
 
+    /// For tests: what the table walker finds for a page in an address space, as a table entry for
+    /// that page alone; 0 if nothing is mapped there. Looks at memory and leaves no trace.
+    pub fn leaf(&self, host: &dyn Host, as_nr: u8, va: u64) -> u64 {
+        self.mmu.leaf(host, as_nr, va)
+    }
+
     /// Carries out a line of misbehaviour.
     pub fn inject(&mut self, host: &dyn Host, line: &str) -> Result<(), InjectError> {
         let mut words = line.split_ascii_whitespace();

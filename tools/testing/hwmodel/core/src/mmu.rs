@@ -17,6 +17,7 @@ pub mod walk;
 
 use crate::bus::Env;
 use crate::counters::Counter;
+use crate::host::Host;
 use crate::host::Line;
 use crate::record::Kind;
 use crate::record::Place;
@@ -251,6 +252,22 @@ impl Mmu {
         None
     }
 
+    /// What the walker finds for the page at `va` in a slot's tables as they are, whatever is cached;
+    /// see [`walk::Leaf::as_page`]. 0 if it finds nothing, or the slot is not enabled.
+    pub(crate) fn leaf(&self, host: &dyn Host, as_nr: u8, va: u64) -> u64 {
+        let space = self.spaces.get(usize::from(as_nr));
+        let Some(Mode::Table(table)) = space.map(|space| space.mode) else {
+            return 0;
+        };
+        let walk = Walk {
+            table,
+            va_bits: self.va_bits,
+            pa_bits: self.pa_bits,
+            coherent: self.coherent,
+        };
+        walk.quietly(host, va).map_or(0, |leaf| leaf.as_page(va))
+    }
+
     /// When the next command completes.
     pub(crate) fn deadline(&self) -> Option<u64> {
         self.spaces.iter().filter_map(Space::deadline).min()
@@ -355,7 +372,7 @@ impl Mmu {
                     pa_bits: self.pa_bits,
                     coherent: self.coherent,
                 };
-                walk.quietly(env, va)
+                walk.quietly(env.host, va)
                     .is_some_and(|leaf| walk.permits(leaf.raw, leaf.level, access).is_ok())
             }
         }

@@ -56,6 +56,26 @@ long hwmodel_records(void)
 	return count;
 }
 
+int hwmodel_leaves(unsigned int as_nr, uint64_t va, size_t pages, uint64_t *leaves)
+{
+	size_t bytes = pages * sizeof(*leaves);
+	char path[64];
+	ssize_t got;
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), HWMODEL_DIR "/as/%u", as_nr);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	got = pread(fd, leaves, bytes, va / 4096 * sizeof(*leaves));
+	if (got < 0)
+		ret = -errno;
+	else if ((size_t)got != bytes)
+		ret = -EIO;
+	close(fd);
+	return ret;
+}
+
 int hwmodel_inject(const char *command)
 {
 	int fd = open(HWMODEL_DIR "/inject", O_WRONLY | O_CLOEXEC);

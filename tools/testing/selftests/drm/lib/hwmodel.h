@@ -33,6 +33,17 @@ uint64_t hwmodel_get(const struct hwmodel_counters *counters, const char *name);
 /* Number of records, or a negative errno. */
 long hwmodel_records(void);
 
+/*
+ * What the model's table walker finds for pages of an address space: the table entry for each page,
+ * or zero. 0 or a negative errno.
+ */
+int hwmodel_leaves(unsigned int as_nr, uint64_t va, size_t pages, uint64_t *leaves);
+#define HWMODEL_SPACES		16
+#define LEAF_ADDRESS		0xfffffffff000ull
+#define LEAF_READONLY		(1ull << 7)
+#define LEAF_NOEXEC		(1ull << 54)
+#define LEAF_ATTRIBUTES		(7ull << 2)
+
 /* One line for the model's "inject" file; 0 or a negative errno. */
 int hwmodel_inject(const char *command);
 

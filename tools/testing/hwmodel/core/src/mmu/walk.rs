@@ -3,6 +3,7 @@
 //! The table walker: VMSAv8-64 stage 1 with a granule of 4 KiB, as ADRMODE AARCH64_4K selects it.
 
 use crate::bus::Env;
+use crate::host::Host;
 use crate::record::Kind;
 use crate::record::Place;
 
@@ -61,6 +62,14 @@ pub struct Leaf {
     pub shift: u32,
 }
 
+impl Leaf {
+    /// The entry as it would be if `va`, an address in the page or block, had a page of its own.
+    pub fn as_page(&self, va: u64) -> u64 {
+        let offset = va & ((1u64 << self.shift) - 1);
+        (self.raw & !OUTPUT) | ((self.output + offset) & OUTPUT)
+    }
+}
+
 /// Why a walk did not end at a page or block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -90,7 +99,7 @@ impl Walk {
     /// Translates, and records what is wrong with the tables on the way.
     pub fn run(&self, env: &mut Env<'_>, as_nr: u8, va: u64) -> Result<Leaf, Error> {
         let mut wrong = None;
-        let result = self.descend(env, va, &mut wrong);
+        let result = self.descend(env.host, va, &mut wrong);
         let place = Place::Virtual { as_nr, va };
         if let Some(((kind, note), raw)) = wrong {
             env.record(kind, place, raw, note);
@@ -99,14 +108,14 @@ impl Walk {
     }
 
     /// Translates, and records nothing.
-    pub fn quietly(&self, env: &Env<'_>, va: u64) -> Option<Leaf> {
-        self.descend(env, va, &mut None).ok()
+    pub fn quietly(&self, host: &dyn Host, va: u64) -> Option<Leaf> {
+        self.descend(host, va, &mut None).ok()
     }
 
     /// Whether the tables say something else than a cached translation. What software may change
     /// at any time does not count.
     pub fn changed(&self, env: &Env<'_>, entry: &Entry) -> bool {
-        let fresh = self.quietly(env, entry.base());
+        let fresh = self.quietly(env.host, entry.base());
         fresh
             .is_none_or(|leaf| leaf.level != entry.level || (leaf.raw ^ entry.raw) & !SOFTWARE != 0)
     }
@@ -122,7 +131,7 @@ impl Walk {
 
     fn descend(
         &self,
-        env: &Env<'_>,
+        host: &dyn Host,
         va: u64,
         wrong: &mut Option<((Kind, &'static str), u64)>,
     ) -> Result<Leaf, Error> {
@@ -137,7 +146,7 @@ impl Walk {
             let shift = 12 + 9 * u32::from(LAST - level);
             let index = (va >> shift) & 0x1ff;
             let mut bytes = [0; 8];
-            if env.host.read(table + index * 8, &mut bytes).is_err() {
+            if host.read(table + index * 8, &mut bytes).is_err() {
                 *wrong = Some(((Kind::WalkOutsideRam, "table"), table + index * 8));
                 return Err(Error::Bus);
             }

@@ -310,3 +310,17 @@ fn a_probe_of_a_translation_leaves_no_trace() {
     assert_eq!(m.r(MMU_RAWSTAT) & 0xffff, 0);
     m.assert_clean();
 }
+
+#[test]
+fn a_look_at_the_tables_sees_memory_and_not_what_is_cached() {
+    const ADDRESS: u64 = 0xffff_ffff_f000;
+    let (mut m, root, new) = cached();
+    let old = m.gpu.leaf(&m.host, 1, VA + 8);
+    assert_ne!(old & ADDRESS, new);
+    assert_ne!(old & 1, 0);
+    m.map(root, VA, new, PAGE_RW);
+    assert_eq!(m.gpu.leaf(&m.host, 1, VA), old & !ADDRESS | new);
+    assert_eq!(m.gpu.leaf(&m.host, 1, VA + 0x1000), 0);
+    assert_eq!(m.gpu.leaf(&m.host, 2, VA), 0);
+    m.assert_clean();
+}
