@@ -117,6 +117,7 @@ mod tests {
         })
     }
 
+    /// By rule E5: an entry is replaced by nobody who has not unmapped it.
     #[test]
     fn a_second_mapping_is_refused_and_leaves_the_first() -> Result {
         with_table(|table| {

@@ -129,6 +129,21 @@ TEST_F(cost, a_bind_of_any_size_locks_the_address_space_once)
 	EXPECT_EQ(1, since(&self->before, "as_unlock"));
 }
 
+/* By rule E7: what is contiguous goes at once, however many pages it has. */
+TEST_F(cost, an_unmap_of_any_size_locks_the_address_space_once)
+{
+	struct rig *rig = &self->rig;
+	struct bo bo;
+
+	ASSERT_EQ(0, bo_create(&rig->gpu, 4 * BLOCK, 0, 0, &bo));
+	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, bo.handle, 0, 0x40000000, 4 * BLOCK,
+			    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC));
+	ASSERT_EQ(0, hwmodel_read(&self->before));
+	ASSERT_EQ(0, vm_unmap(&rig->gpu, rig->vm, 0x40000000, 4 * BLOCK));
+	EXPECT_EQ(1, since(&self->before, "as_lock"));
+	EXPECT_EQ(1, since(&self->before, "as_unlock"));
+}
+
 /* Every second page, so that no two of them can be taken for one. */
 static void fill_ops(struct drm_panthor_vm_bind_op *ops, uint32_t count, uint32_t handle)
 {

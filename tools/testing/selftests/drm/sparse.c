@@ -142,6 +142,37 @@ TEST_F(sparse, a_part_can_be_unmapped)
 	EXPECT_GT(0, can_read(rig, VA + 2 * BLOCK));
 }
 
+/* By rule E6: nobody sees the rest of a block unmapped while a part of it goes. */
+TEST_F(sparse, a_running_job_reads_a_block_that_is_split_again_and_again)
+{
+	struct rig *rig = &self->rig;
+	struct cs cs = rig_stream(rig, 1);
+	size_t again;
+
+	ASSERT_EQ(0, map_sparse(rig, VA, 2 * BLOCK, 0));
+	rig->data.u32[8] = 0;
+	cs_move48(&cs, 20, VA + 5 * PAGE);
+	cs_move48(&cs, 22, VA + BLOCK + 500 * PAGE);
+	cs_move48(&cs, 24, rig->data.va + 8 * 4);
+	again = cs.len;
+	cs_load(&cs, 26, 1, 20, 0);
+	cs_load(&cs, 27, 1, 22, 0);
+	cs_load(&cs, 28, 1, 24, 0);
+	cs_wait(&cs, CS_SB_LS);
+	cs_branch(&cs, CS_EQUAL, 28, again);
+	cs_put32(&cs, rig->data.va + 9 * 4, 4711);
+	ASSERT_EQ(0, rig_submit(rig, 0, &cs));
+	for (uint64_t page = 6; page < 26; page++) {
+		/* A hole across both blocks, and the whole again. */
+		ASSERT_EQ(0, vm_unmap(&rig->gpu, rig->vm, VA + page * PAGE, BLOCK));
+		ASSERT_EQ(0, map_sparse(rig, VA, 2 * BLOCK, 0));
+	}
+	EXPECT_EQ(-ETIME, sync_wait(&rig->gpu, rig->sync, 0, 0));
+	rig->data.u32[8] = 1;
+	EXPECT_EQ(1, rig_wait(rig));
+	EXPECT_EQ(4711, rig->data.u32[9]);
+}
+
 TEST_F(sparse, a_mapping_that_is_read_only_can_not_be_written)
 {
 	struct rig *rig = &self->rig;
