@@ -28,6 +28,9 @@ test:
 test-all:
 	@scripts/test --all $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
 
+bench:
+	@scripts/bench
+
 check:
 	@scripts/check
 
@@ -41,10 +44,11 @@ help:
 	@echo 'make demo NPU=1   the same with a modelled RK3588 NPU and the kernel'"'"'s own driver, DRIVER=rocket'
 	@echo 'make test         run the tests; SUITE=name picks one, DEBUG=1 uses the KASAN/kmemleak and lockdep kernels'
 	@echo 'make test-all     also the long suites'
+	@echo 'make bench        measure mali_csf against the kernel'"'"'s own C driver, on the same model'
 	@echo 'make check        formatting, clippy and documentation checks'
 	@echo 'make clean        remove out/ (the cache outside the checkout stays)'
 	@echo
 	@echo 'KSRC=DIR uses a Linux 7.3 source tree of yours; FIRMWARE=real boots Arm'"'"'s firmware file'
-	@echo 'scripts/guest --help, scripts/test --help and scripts/provision --help say the rest'
+	@echo 'scripts/guest --help, scripts/test --help, scripts/bench --help and scripts/provision --help say the rest'
 
-.PHONY: modules demo test test-all check clean help
+.PHONY: modules demo test test-all bench check clean help

@@ -20,7 +20,7 @@ static const struct figure figures[] = {
 
 static void run(void)
 {
-	unsigned int count = rounds(1000, 10);
+	unsigned int count = rounds(5000, 10);
 	struct samples samples = { 0 };
 	struct job job;
 	int64_t end;

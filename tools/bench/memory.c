@@ -28,6 +28,7 @@ static double per_group(struct job *job, uint32_t queues, uint32_t ring)
 	unsigned int groups = rounds(GROUPS_MAX, 4);
 	struct drm_panthor_queue_create queue[32];
 	uint32_t handle[GROUPS_MAX], timeline;
+	int64_t end;
 	double before, after;
 
 	MUST(sync_create(&job->rig.gpu, false, &timeline));
@@ -51,7 +52,11 @@ static double per_group(struct job *job, uint32_t queues, uint32_t ring)
 	for (unsigned int i = 0; i < groups; i++)
 		group_destroy(&job->rig.gpu, handle[i]);
 	sync_destroy(&job->rig.gpu, timeline);
-	settle();
+	/* Groups go when their last jobs have let go of them. */
+	end = now_ns() + PATIENCE;
+	do {
+		settle();
+	} while (memory_used() > before + (1 << 20) && now_ns() < end && !quick);
 	return (after - before) / groups;
 }
 

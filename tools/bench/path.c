@@ -18,10 +18,11 @@
 
 static const struct figure figures[] = {
 	{ "submit_in_kernel", "ns", "-", "GROUP_SUBMIT without the way into the kernel and back" },
-	{ "device_time", "ns", "-", "from the doorbell's end of sleep to the interrupt: the model's part" },
+	{ "device_time", "ns", "-", "from the doorbell to the interrupt: the modelled GPU's part" },
 };
 
 #define STAGES_MAX	64
+#define DOORBELLS	0x80000		/* where the pages of doorbells begin, 64 KiB each */
 #define STAGE_NAME	160
 
 struct stage {
@@ -36,7 +37,7 @@ struct path {
 	unsigned int job;
 	int pid;
 	double begin;		/* 0: between jobs */
-	double device;		/* 0: not woken yet */
+	double rung;		/* the doorbell; 0: not yet, -1: answered */
 	bool submitting;
 	struct samples in_kernel, device_time;
 };
@@ -82,7 +83,7 @@ static void system_call(const struct trace_event *event, struct path *path)
 		if (command == DRM_IOCTL_PANTHOR_GROUP_SUBMIT) {
 			path->job++;
 			path->begin = event->us;
-			path->device = 0;
+			path->rung = 0;
 			path->submitting = true;
 		} else if (path->begin) {
 			reached(path, "the wait begins", event->us);
@@ -97,6 +98,25 @@ static void system_call(const struct trace_event *event, struct path *path)
 	}
 }
 
+static void register_access(const struct trace_event *event, struct path *path)
+{
+	unsigned long offset = strtoul(trace_field(event, "offset"), NULL, 0);
+	bool write = !strcmp(event->name, "register_write");
+	char what[STAGE_NAME];
+
+	if (write && offset >= DOORBELLS) {
+		/* The first one that comes before the interrupt. */
+		if (!path->rung)
+			path->rung = event->us;
+		snprintf(what, sizeof(what), "doorbell %lu, by %s", (offset - DOORBELLS) >> 16,
+			 task(event->task));
+	} else {
+		snprintf(what, sizeof(what), "register 0x%lx is %s by %s", offset,
+			 write ? "written" : "read", task(event->task));
+	}
+	reached(path, what, event->us);
+}
+
 static void take(const struct trace_event *event, void *data)
 {
 	struct path *path = data;
@@ -109,14 +129,10 @@ static void take(const struct trace_event *event, void *data)
 	if (!path->begin)
 		return;
 	if (!strcmp(event->name, "sched_waking")) {
-		const char *name = trace_field(event, "comm");
-
-		if (!strcmp(name, "hwmodel") && !path->device) {
-			path->device = event->us;
-			snprintf(what, sizeof(what), "doorbell (by %s)", task(event->task));
-		} else {
-			snprintf(what, sizeof(what), "%s is woken", task(name));
-		}
+		snprintf(what, sizeof(what), "%s is woken", task(trace_field(event, "comm")));
+	} else if (!strncmp(event->name, "register_", 9)) {
+		register_access(event, path);
+		return;
 	} else if (!strcmp(event->name, "sched_switch")) {
 		const char *name = trace_field(event, "next_comm");
 
@@ -124,15 +140,18 @@ static void take(const struct trace_event *event, void *data)
 			return;
 		snprintf(what, sizeof(what), "%s runs", task(name));
 	} else if (!strcmp(event->name, "irq_handler_entry")) {
-		if (path->device > 0) {
-			samples_add(&path->device_time, (event->us - path->device) * 1000);
-			path->device = -1;
+		if (path->rung > 0) {
+			samples_add(&path->device_time, (event->us - path->rung) * 1000);
+			path->rung = -1;
 		}
 		snprintf(what, sizeof(what), "interrupt %s", trace_field(event, "name"));
 	} else if (!strcmp(event->name, "workqueue_queue_work")) {
 		snprintf(what, sizeof(what), "work is queued: %s", trace_field(event, "function"));
 	} else if (!strcmp(event->name, "workqueue_execute_start")) {
-		snprintf(what, sizeof(what), "work begins: %s", trace_field(event, "function"));
+		const char *function = strstr(event->fields, "function ");
+
+		snprintf(what, sizeof(what), "work begins: %s",
+			 function ? function + strlen("function ") : "");
 	} else if (!strcmp(event->name, "dma_fence_init")) {
 		snprintf(what, sizeof(what), "a fence is made: %s", trace_field(event, "timeline"));
 	} else if (!strcmp(event->name, "dma_fence_signaled")) {
@@ -158,7 +177,7 @@ static void run(void)
 		"raw_syscalls/sys_enter", "raw_syscalls/sys_exit", "sched/sched_waking",
 		"sched/sched_switch", "irq/irq_handler_entry", "workqueue/workqueue_queue_work",
 		"workqueue/workqueue_execute_start", "dma_fence/dma_fence_init",
-		"dma_fence/dma_fence_signaled",
+		"dma_fence/dma_fence_signaled", "hwmodel/register_read", "hwmodel/register_write",
 	};
 	unsigned int jobs = rounds(1000, 20);
 	struct path path = { .pid = getpid() };
@@ -167,7 +186,8 @@ static void run(void)
 	trace_open();
 	job_open(&job, 1);
 	for (size_t i = 0; i < COUNT(events); i++) {
-		if (!trace_enable(events[i]))
+		/* Real hardware has none of the model's. */
+		if (!trace_enable(events[i]) && strncmp(events[i], "hwmodel/", 8))
 			die("the kernel has no tracepoint %s", events[i]);
 	}
 	trace_start();
@@ -177,7 +197,8 @@ static void run(void)
 	trace_close();
 
 	figure_percentile("submit_in_kernel", &path.in_kernel, 50);
-	figure_percentile("device_time", &path.device_time, 50);
+	if (path.device_time.count)
+		figure_percentile("device_time", &path.device_time, 50);
 	qsort(path.stage, path.stages, sizeof(*path.stage), by_time);
 	for (unsigned int i = 0; i < path.stages; i++) {
 		struct stage *stage = &path.stage[i];

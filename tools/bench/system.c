@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -8,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -55,17 +55,14 @@ unsigned int cpus(void)
 	return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-void pin(pid_t pid, int cpu)
+/* The ones that we may run on: a CPU that is kept for the modelled GPU is not among them. */
+static cpu_set_t our_cpus(void)
 {
 	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	for (unsigned int i = 0; i < cpus(); i++) {
-		if (cpu < 0 || i == cpu)
-			CPU_SET(i, &set);
-	}
-	if (sched_setaffinity(pid, sizeof(set), &set))
-		die("CPU %d: %s", cpu, strerror(errno));
+	if (sched_getaffinity(0, sizeof(set), &set))
+		die("CPUs: %s", strerror(errno));
+	return set;
 }
 
 void realtime(int on)
@@ -76,48 +73,37 @@ void realtime(int on)
 		die("scheduling policy: %s", strerror(errno));
 }
 
-pid_t model_thread(void)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	pid_t found = 0;
-
-	while (proc && !found && (entry = readdir(proc))) {
-		char path[300], name[32] = "";
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		if (fgets(name, sizeof(name), file) && !strcmp(name, "hwmodel\n"))
-			found = atoi(entry->d_name);
-		fclose(file);
-	}
-	if (proc)
-		closedir(proc);
-	return found;
-}
-
 static pid_t load[LOAD_MAX];
 static unsigned int loads;
 
+static void load_cpu(int cpu)
+{
+	cpu_set_t set;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "bench-load");
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+	for (;;)
+		syscall(SYS_getppid);
+}
+
 void load_start(void)
 {
-	fflush(NULL);
-	for (loads = 0; loads < 2 * cpus() && loads < LOAD_MAX; loads++) {
-		pid_t pid = fork();
+	cpu_set_t set = our_cpus();
 
-		if (pid < 0)
-			die("fork: %s", strerror(errno));
-		if (!pid) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			prctl(PR_SET_NAME, "bench-load");
-			pin(0, loads / 2);
-			for (;;)
-				;
+	fflush(NULL);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		for (int i = 0; i < 2 && CPU_ISSET(cpu, &set) && loads < LOAD_MAX; i++) {
+			pid_t pid = fork();
+
+			if (pid < 0)
+				die("fork: %s", strerror(errno));
+			if (!pid)
+				load_cpu(cpu);
+			load[loads++] = pid;
 		}
-		load[loads] = pid;
 	}
 }
 
@@ -164,6 +150,8 @@ double memory_used(void)
 		before = now;
 		/* What was freed under RCU, or by a worker, takes a moment. */
 		sleep_ms(quick ? 20 : 200);
+		/* Some of the numbers are kept per CPU, and added up when somebody asks. */
+		write_file("/proc/sys/vm/stat_refresh", "1");
 		now = meminfo(all) - meminfo(not_used);
 	} while (!quick && (now > before ? now - before : before - now) > 64 * 1024);
 	return now;

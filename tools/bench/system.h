@@ -15,15 +15,26 @@ double clock_ns(void);
 void clock_init(void);
 
 unsigned int cpus(void);
-/* The calling thread, or the process; on all CPUs for -1. */
-void pin(pid_t pid, int cpu);
 /* SCHED_FIFO at a low priority (below the kernel's own threads), or back. */
 void realtime(int on);
 
-/* The modelled GPU's own thread, or 0 on a machine without one. */
-pid_t model_thread(void);
+/* SCHED_FIFO at a low priority (below the kernel's own threads), or back. */
+void realtime(int on);
 
-/* Two processes per CPU that do nothing but run. */
+/*
+ * The modelled GPU's own thread gets a CPU for itself, on which it looks for doorbells without
+ * sleeping; processes and the drivers' workers get the others. Hardware neither runs on a CPU nor has
+ * to be woken: where its thread preempted the submitter, or was woken by it, this would be taken for
+ * the driver's time. Nothing happens on real hardware, or where there is one CPU only.
+ */
+void place_model(void);
+/* As it was. */
+void unplace_model(void);
+
+/*
+ * Two processes per CPU that never sleep. They call the kernel all the time: a user-mode Linux can't
+ * interrupt a process that does not, except by its timer tick, so the tick is what one would measure.
+ */
 void load_start(void);
 void load_stop(void);
 

@@ -6,11 +6,11 @@
  * do. A second thread that waits from before the submission on has to use WAIT_FOR_SUBMIT, which
  * wakes it once for the submission and once for the fence; it is measured as well.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "bench.h"
 #include "job.h"
@@ -83,7 +83,7 @@ static void measure_thread(struct job *job)
 		MUST(sync_reset(&job->rig.gpu, job->sync));
 		sem_post(&waiter.go);
 		/* It blocks within this time; where it does not, it is none the slower for that. */
-		sleep_ms(1);
+		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 		begin = clock_ns();
 		MUST(job_submit(job, 0));
 		sem_wait(&waiter.done);

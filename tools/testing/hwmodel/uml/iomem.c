@@ -24,6 +24,9 @@
 
 #include "glue.h"
 
+#define CREATE_TRACE_POINTS
+#include "hwmodel_trace.h"
+
 /* LATEST_FLUSH in the register window, the one register that processes can map. */
 #define LATEST_FLUSH		0x10000
 
@@ -56,6 +59,7 @@ static unsigned long soc_block_read(enum soc_block block, u32 offset, int size)
 		value = ~0UL;
 	}
 
+	trace_register_read(offset, value);
 	if (soc_trace)
 		pr_info("hwmodel: %d read%d  0x%06x -> 0x%lx\n", block, size * 8, offset, value);
 
@@ -64,6 +68,7 @@ static unsigned long soc_block_read(enum soc_block block, u32 offset, int size)
 
 static void soc_block_write(enum soc_block block, u32 offset, int size, unsigned long value)
 {
+	trace_register_write(offset, value);
 	if (soc_trace)
 		pr_info("hwmodel: %d write%d 0x%06x <- 0x%lx\n", block, size * 8, offset, value);
 
