@@ -18,19 +18,6 @@ unsigned int cpus(void);
 /* SCHED_FIFO at a low priority (below the kernel's own threads), or back. */
 void realtime(int on);
 
-/* SCHED_FIFO at a low priority (below the kernel's own threads), or back. */
-void realtime(int on);
-
-/*
- * The modelled GPU's own thread gets a CPU for itself, on which it looks for doorbells without
- * sleeping; processes and the drivers' workers get the others. Hardware neither runs on a CPU nor has
- * to be woken: where its thread preempted the submitter, or was woken by it, this would be taken for
- * the driver's time. Nothing happens on real hardware, or where there is one CPU only.
- */
-void place_model(void);
-/* As it was. */
-void unplace_model(void);
-
 /*
  * Two processes per CPU that never sleep. They call the kernel all the time: a user-mode Linux can't
  * interrupt a process that does not, except by its timer tick, so the tick is what one would measure.
