@@ -31,7 +31,8 @@ pub enum Cancelled {
     /// The job was given to the hardware, or is on its way there. It stays: see
     /// [`Queue::finish_running`].
     Running,
-    /// There is no such job, or its fence has signalled.
+    /// There is no such job, or how it ends is decided: it has ended or was cancelled, though its fence may
+    /// not have had its turn yet.
     Gone,
 }
 
