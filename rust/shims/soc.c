@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 #include <linux/err.h>
 #include <linux/kthread.h>
+#include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/rt.h>
+#include <linux/vmstat.h>
 
 #include "soc.h"
 
@@ -23,4 +25,9 @@ void shim_soc_worker_item_init(struct kthread_work *work, void (*fn)(struct kthr
 bool shim_soc_current_is_realtime(void)
 {
 	return rt_or_dl_task(current);
+}
+
+void shim_soc_count_pgtable(void *addr, bool is)
+{
+	mod_lruvec_page_state(virt_to_page(addr), NR_SECONDARY_PAGETABLE, is ? 1 : -1);
 }

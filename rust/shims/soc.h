@@ -20,5 +20,7 @@ struct kthread_worker *shim_soc_worker_create_realtime(const char *name);
 void shim_soc_worker_item_init(struct kthread_work *work, void (*fn)(struct kthread_work *work));
 /* Whether the current task runs at real-time or deadline priority, its own or a lent one. */
 bool shim_soc_current_is_realtime(void);
+/* Counts the page at @addr as one of a device's page tables (SecPageTables), or no longer. */
+void shim_soc_count_pgtable(void *addr, bool is);
 
 #endif

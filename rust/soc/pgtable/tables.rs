@@ -31,17 +31,19 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// Accounted to the task that asks for it, which may be refused more than there is.
+    /// Accounted to the task that asks for it, which may be refused more than there is, and counted
+    /// among the page tables of devices (`SecPageTables`).
     pub(super) fn new() -> Result<Self> {
         const GFP: bindings::gfp_t =
             bindings::GFP_KERNEL_ACCOUNT | bindings::__GFP_ZERO | shims::c::SHIM_SOC_GFP_MAY_FAIL;
         // SAFETY: The function has no requirements. Order 0 is one page.
         let addr = unsafe { bindings::get_free_pages_noprof(GFP, 0) };
 
-        // INVARIANT: The page was just allocated.
-        NonNull::new(core::ptr::with_exposed_provenance_mut(addr))
-            .map(Self)
-            .ok_or(ENOMEM)
+        let page = NonNull::new(core::ptr::with_exposed_provenance_mut(addr)).ok_or(ENOMEM)?;
+        // SAFETY: The page was just allocated.
+        unsafe { shims::c::shim_soc_count_pgtable(page.as_ptr(), true) };
+        // INVARIANT: As above.
+        Ok(Self(page))
     }
 
     /// Gives the page away.
@@ -60,6 +62,8 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
+        // SAFETY: By the type's invariant the page is ours, and `new` has counted it.
+        unsafe { shims::c::shim_soc_count_pgtable(self.0.as_ptr(), false) };
         // SAFETY: By the type's invariant the page is ours.
         unsafe { bindings::free_pages(self.0.as_ptr().expose_provenance(), 0) };
     }

@@ -7,6 +7,8 @@
 #define NOEXEC		DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC
 #define READONLY	DRM_PANTHOR_VM_BIND_OP_MAP_READONLY
 #define SPARSE		DRM_PANTHOR_VM_BIND_OP_MAP_SPARSE
+#define min(a, b)	((a) < (b) ? (a) : (b))
+#define max(a, b)	((a) > (b) ? (a) : (b))
 #define VA		0x40000000ull
 #define MIB		(1ull << 20)
 #define TIB		(1ull << 40)
@@ -217,27 +219,27 @@ TEST_F(sparse, a_mapping_can_be_queued)
 TEST_F(sparse, one_tib_takes_4_mib)
 {
 	struct rig *rig = &self->rig;
-	int64_t least = INT64_MAX, before, taken;
+	int64_t taken[3], middle;
 
 	KNOWN_C_DEFECT(&rig->gpu, "a sparse mapping reserves tables for pages");
 	/* The block behind it, and what else is made once. */
 	ASSERT_EQ(0, map_sparse(rig, VA, BLOCK, 0));
-	for (int i = 1; i <= 3; i++) {
-		const uint64_t va = i * TIB;
+	for (int i = 0; i < 3; i++) {
+		const uint64_t va = (i + 1) * TIB;
 
-		before = free_memory();
+		taken[i] = -table_memory();
 		ASSERT_EQ(0, map_sparse(rig, va, TIB, 0));
-		taken = before - free_memory();
-		if (taken < least)
-			least = taken;
+		taken[i] += table_memory();
+		TH_LOG("1 TiB takes %lld KiB", (long long)taken[i] >> 10);
 		EXPECT_EQ(1, can_read(rig, va));
 		EXPECT_EQ(1, can_read(rig, va + TIB / 2 + 123 * PAGE));
 		EXPECT_EQ(1, can_read(rig, va + TIB - PAGE));
 	}
 	ASSERT_EQ(0, vm_unmap(&rig->gpu, rig->vm, TIB, 3 * TIB));
-	TH_LOG("1 TiB takes %lld KiB", (long long)least >> 10);
-	EXPECT_LE(3 * MIB, least);
-	EXPECT_GE(4 * MIB + MIB / 4, least);
+	/* Others may free tables meanwhile, those of the test before for example: the middle one counts. */
+	middle = max(min(taken[0], taken[1]), min(max(taken[0], taken[1]), taken[2]));
+	EXPECT_LE(4 * MIB - MIB / 2, middle);
+	EXPECT_GE(4 * MIB + MIB / 2, middle);
 }
 
 TEST_HARNESS_MAIN

@@ -503,17 +503,28 @@ int sync_status(const struct gpu *gpu, uint32_t handle)
 	return info.status;
 }
 
-int64_t free_memory(void)
+static int64_t meminfo(const char *name)
 {
 	FILE *file = fopen("/proc/meminfo", "r");
+	const size_t len = strlen(name);
 	long long kib = 0;
 	char line[128];
 
 	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "MemFree: %lld kB", &kib) == 1)
+		if (!strncmp(line, name, len) && sscanf(line + len, ": %lld kB", &kib) == 1)
 			break;
 	}
 	if (file)
 		fclose(file);
 	return kib << 10;
+}
+
+int64_t free_memory(void)
+{
+	return meminfo("MemFree");
+}
+
+int64_t table_memory(void)
+{
+	return meminfo("SecPageTables");
 }

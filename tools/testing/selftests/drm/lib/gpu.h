@@ -117,6 +117,8 @@ int sync_status(const struct gpu *gpu, uint32_t handle);
 int64_t now_ns(void);
 /* Of the machine, in bytes; what CPUs have set aside makes it inexact. */
 int64_t free_memory(void);
+/* In page tables of devices, of the machine, in bytes; each CPU keeps up to 80 KiB of the count to itself. */
+int64_t table_memory(void);
 void sleep_ms(unsigned int ms);
 
 #endif
