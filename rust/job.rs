@@ -29,6 +29,8 @@ mod deps;
 mod domain;
 #[path = "job/fence.rs"]
 mod fence;
+#[path = "job/few.rs"]
+mod few;
 #[path = "job/fifo.rs"]
 mod fifo;
 #[path = "job/queue.rs"]
@@ -47,6 +49,7 @@ pub use fence::Callback;
 pub use fence::Fence;
 pub use fence::FenceCallback;
 pub use fence::Wait;
+pub use few::Few;
 pub use queue::Backend;
 pub use queue::Batch;
 pub use queue::Cancelled;

@@ -71,6 +71,9 @@ impl Drop for Context {
     }
 }
 
+/// How many objects are locked before the list of them has to grow.
+const FEW: u32 = 8;
+
 /// One attempt to lock everything.
 ///
 /// # Invariants
@@ -175,7 +178,7 @@ pub fn with_locked<R>(
     let exec = context.exec.get();
 
     // SAFETY: The context is pinned, so it stays where it is until it drops.
-    unsafe { bindings::drm_exec_init(exec, flags.0, 0) };
+    unsafe { bindings::drm_exec_init(exec, flags.0, FEW) };
 
     // SAFETY: The context is initialised. The function unlocks everything after contention, and says
     // whether there has to be another attempt.

@@ -39,6 +39,7 @@ use job::{
     Backend,
     Batch,
     Fence,
+    Few,
     MayBlock,
     Prepared,
     Signalling, //
@@ -65,6 +66,9 @@ use index::Index;
 fn user_sized() -> Flags {
     GFP_KERNEL_ACCOUNT | __GFP_NOWARN
 }
+
+/// How many of everything a submission has without allocating.
+const FEW: usize = 4;
 
 /// What of a syncobj is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,9 +130,9 @@ impl SyncOp {
 
 /// The operations of all entries of a submission.
 pub struct Requests {
-    ops: KVVec<SyncOp>,
+    ops: Few<SyncOp, FEW>,
     /// Where in `ops` the operations of each entry end; the next entry's begin there.
-    ends: KVVec<usize>,
+    ends: Few<usize, FEW>,
 }
 
 impl Requests {
@@ -139,8 +143,8 @@ impl Requests {
     /// `ENOMEM`.
     pub fn with_capacity(_ctx: &MayBlock, entries: usize) -> Result<Self> {
         Ok(Self {
-            ops: KVVec::new(),
-            ends: KVVec::with_capacity(entries, user_sized())?,
+            ops: Few::new(),
+            ends: Few::with_capacity(entries, user_sized())?,
         })
     }
 
@@ -209,7 +213,7 @@ impl Requests {
     pub fn resolve<'a, D: Driver>(self, ctx: &MayBlock, file: &'a File<D>) -> Result<Syncs<'a, D>> {
         let index = Index::new(ctx, &self.ops)?;
         let runs = index.runs(ctx)?;
-        let mut targets = KVVec::with_capacity(runs.len(), user_sized())?;
+        let mut targets = Few::with_capacity(runs.len(), user_sized())?;
 
         for run in &runs {
             let chain = match run.key.point {
@@ -249,7 +253,7 @@ pub struct Syncs<'a, D: Driver> {
     file: &'a File<D>,
     requests: Requests,
     index: Index,
-    targets: KVVec<Target>,
+    targets: Few<Target, FEW>,
 }
 
 impl<'a, D: Driver> Syncs<'a, D> {

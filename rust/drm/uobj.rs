@@ -12,6 +12,7 @@
 //! | the same | copied | copied |
 //! | newer | `E2BIG`, unless the rest is zero | the rest is zeroed |
 
+use job::Few;
 use kernel::{
     error::{
         from_err_ptr,
@@ -99,6 +100,9 @@ fn read_one<T: FromBytes + IntoBytes>(ptr: u64, user_size: usize) -> Result<T> {
 /// is not there to find out.
 const MAX_ARRAY: usize = 64 << 20;
 
+/// How many structures are copied without allocating.
+const FEW: usize = 4;
+
 /// Copies an array of structures from user space, each `stride` bytes after the one before.
 ///
 /// # Errors
@@ -111,9 +115,9 @@ pub fn read_array<T: FromBytes + IntoBytes>(
     count: u32,
     stride: u32,
     min: usize,
-) -> Result<KVVec<T>> {
+) -> Result<Few<T, FEW>> {
     if count == 0 {
-        return Ok(KVVec::new());
+        return Ok(Few::new());
     }
 
     let stride = size(stride, min)?;
@@ -123,7 +127,7 @@ pub fn read_array<T: FromBytes + IntoBytes>(
         return Err(ENOMEM);
     }
     // User space chooses the size, so it is charged for it, and its failure is no news.
-    let mut array = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
+    let mut array = Few::with_capacity(count, GFP_KERNEL_ACCOUNT | __GFP_NOWARN)?;
     let mut at = ptr;
 
     for _ in 0..count {

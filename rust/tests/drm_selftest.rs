@@ -323,7 +323,7 @@ impl DriverFile for OpenFile {
 }
 
 fn echo(_: &Entered<'_, Test>, args: &mut Echo, _: &File<Test>) -> Result<u32> {
-    let items: KVVec<Item> = uobj::read_array(
+    let items = uobj::read_array::<Item>(
         args.array,
         args.count,
         args.stride,

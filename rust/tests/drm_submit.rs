@@ -195,7 +195,7 @@ fn parse(raw: &Op) -> Result<SyncOp> {
 
 /// Makes a job of each entry.
 pub(crate) fn submit(_: &Entered<'_, Test>, args: &mut Submit, file: &File<Test>) -> Result<u32> {
-    let entries: KVVec<Entry> = uobj::read_array(
+    let entries = uobj::read_array::<Entry>(
         args.entries,
         args.count,
         args.stride,
@@ -209,7 +209,7 @@ pub(crate) fn submit(_: &Entered<'_, Test>, args: &mut Submit, file: &File<Test>
 
         let stride = u32::try_from(size_of::<Op>())?;
         let min = drm::min_size!(Op, point);
-        let raw: KVVec<Op> = uobj::read_array(entry.syncs, entry.count, stride, min)?;
+        let raw = uobj::read_array::<Op>(entry.syncs, entry.count, stride, min)?;
 
         requests.push(&ctx, &raw, parse)?;
     }

@@ -15,6 +15,8 @@ mod job_end;
 mod job_example;
 #[path = "job_fence.rs"]
 mod job_fence;
+#[path = "job_few.rs"]
+mod job_few;
 #[path = "job_priority.rs"]
 mod job_priority;
 #[path = "job_queue.rs"]

@@ -2,14 +2,18 @@
 
 //! Which entries of a submission signal what.
 
-use job::MayBlock;
+use job::{
+    Few,
+    MayBlock, //
+};
 use kernel::prelude::*;
 
 use super::{
     user_sized,
     Action,
     Key,
-    SyncOp, //
+    SyncOp,
+    FEW, //
 };
 
 /// One operation that signals, by what it signals and then by its place in the submission.
@@ -24,7 +28,7 @@ struct Signal {
 /// # Invariants
 ///
 /// The list is sorted.
-pub(super) struct Index(KVVec<Signal>);
+pub(super) struct Index(Few<Signal, FEW>);
 
 /// The signals of one point of one object.
 pub(super) struct Run {
@@ -46,7 +50,7 @@ impl Index {
                 .enumerate()
                 .filter(|(_, op)| op.action == Action::Signal)
         };
-        let mut list = KVVec::with_capacity(signals().count(), user_sized())?;
+        let mut list = Few::with_capacity(signals().count(), user_sized())?;
 
         for (position, op) in signals() {
             list.push(
@@ -77,9 +81,9 @@ impl Index {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn runs(&self, _ctx: &MayBlock) -> Result<KVVec<Run>> {
+    pub(super) fn runs(&self, _ctx: &MayBlock) -> Result<Few<Run, FEW>> {
         let groups = || self.0.chunk_by(|a, b| a.key == b.key);
-        let mut runs = KVVec::with_capacity(groups().count(), user_sized())?;
+        let mut runs = Few::with_capacity(groups().count(), user_sized())?;
 
         for group in groups() {
             if let (Some(first), Some(last)) = (group.first(), group.last()) {

@@ -18,6 +18,7 @@ use crate::{
     },
     Fence,
     FenceSlot,
+    Few,
     MayBlock,
     Signalling, //
 };
@@ -108,19 +109,22 @@ struct Entry<B: Backend> {
     node: Option<KBox<Node<B>>>,
 }
 
+/// How many jobs have room in a batch. A GPU driver of user space has a handful of queues.
+const FEW: usize = 4;
+
 /// Prepared jobs for one or several queues of a domain, to be committed together.
 pub struct Batch<B: Backend> {
-    jobs: KVec<Entry<B>>,
-    fences: KVec<ARef<Fence>>,
+    jobs: Few<Entry<B>, FEW>,
+    fences: Few<ARef<Fence>, FEW>,
 }
 
 impl<B: Backend> Batch<B> {
-    /// An empty batch. Does not allocate.
+    /// An empty batch. Neither this nor the first few jobs allocate.
     #[allow(clippy::new_without_default, reason = "there is no default batch")]
     pub fn new() -> Self {
         Self {
-            jobs: KVec::new(),
-            fences: KVec::new(),
+            jobs: Few::new(),
+            fences: Few::new(),
         }
     }
 

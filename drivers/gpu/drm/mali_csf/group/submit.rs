@@ -14,7 +14,10 @@
 use drm::exec;
 use drm::resv::Usage;
 use drm::syncs::Requests;
-use job::MayBlock;
+use job::{
+    Few,
+    MayBlock, //
+};
 use kernel::prelude::*;
 use shims::uapi;
 
@@ -66,7 +69,7 @@ pub(crate) fn group_submit(
         return Err(EINVAL);
     }
     let mut ctx = MayBlock::new();
-    let mut entries = KVVec::with_capacity(raw.len(), GFP_KERNEL)?;
+    let mut entries: Few<_, 4> = Few::with_capacity(raw.len(), GFP_KERNEL)?;
     let mut requests = Requests::with_capacity(&ctx, raw.len())?;
     for raw in &raw {
         entries.push(SubmitArgs::parse(raw, group.queues().len())?, GFP_KERNEL)?;
