@@ -228,8 +228,9 @@ impl Scene {
             return Ok(0);
         }
         self.commit(ctx, batch, task)?;
-        if task == 0 {
-            // Without this nobody else would run on the processor of a real-time task.
+        // Without this nobody else would run on the processor of a real-time task, and on one of an
+        // ordinary task nobody for a long time, if the kernel does not preempt itself.
+        if task == 0 || dice.roll(16) == 0 {
             dice.pause();
         }
         Ok(count)
@@ -282,6 +283,7 @@ impl Scene {
             let rig = &self.rigs[dice.pick(QUEUES)];
             if dice.roll(2) == 0 {
                 let Some(last) = rig.queue.last_fence() else {
+                    dice.pause();
                     continue;
                 };
                 let seqno = last.seqno().saturating_sub(u64::from(dice.roll(16)));
