@@ -43,6 +43,24 @@ pub mod c {
         _opaque: [u8; 0],
     }
 
+    /// `struct iommu_domain`, only ever handled by pointer.
+    #[repr(C)]
+    pub struct iommu_domain {
+        _opaque: [u8; 0],
+    }
+
+    /// `struct iommu_group`, only ever handled by pointer.
+    #[repr(C)]
+    pub struct iommu_group {
+        _opaque: [u8; 0],
+    }
+
+    /// `struct reset_control`, only ever handled by pointer.
+    #[repr(C)]
+    pub struct reset_control {
+        _opaque: [u8; 0],
+    }
+
     /// `struct kthread_worker`, only ever handled by pointer.
     #[repr(C)]
     pub struct kthread_worker {

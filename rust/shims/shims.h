@@ -11,6 +11,7 @@
 
 #include "drm.h"
 #include "job.h"
+#include "platform.h"
 #include "soc.h"
 
 #endif /* RUST_SHIMS_H */

@@ -13,6 +13,7 @@ use kernel::{
     bindings,
     device::Bound,
     io::{
+        resource::Resource,
         IoBase,
         Mmio,
         MmioBackend,
@@ -82,7 +83,19 @@ impl<const SIZE: usize> Registers<SIZE> {
     /// `ENODEV` if there is no such resource, `EBUSY` if it is claimed already, `EINVAL` if it is
     /// smaller than `SIZE`, `ENOMEM`.
     pub fn map(dev: &platform::Device<Bound>, index: u32, name: &'static CStr) -> Result<Self> {
-        let resource = dev.resource_by_index(index).ok_or(ENODEV)?;
+        Self::map_resource(dev.resource_by_index(index).ok_or(ENODEV)?, name)
+    }
+
+    /// As [`Registers::map`], for the entry `entry` of the device's `reg-names`.
+    pub fn map_by_name(
+        dev: &platform::Device<Bound>,
+        entry: &CStr,
+        name: &'static CStr,
+    ) -> Result<Self> {
+        Self::map_resource(dev.resource_by_name(entry).ok_or(ENODEV)?, name)
+    }
+
+    fn map_resource(resource: &Resource, name: &'static CStr) -> Result<Self> {
         let start = resource.start();
         let size: usize = resource.size().try_into()?;
         if size < SIZE {

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/highmem.h>
+#include <linux/iommu.h>
+#include <linux/mutex.h>
+#include <linux/of.h>
+#include <linux/pm_domain.h>
+#include <linux/pm_runtime.h>
+#include <linux/reset.h>
+#include <linux/scatterlist.h>
+
+#include "platform.h"
+
+struct iommu_domain *shim_iommu_domain_alloc(struct device *dev)
+{
+	return iommu_paging_domain_alloc(dev);
+}
+
+void shim_iommu_domain_free(struct iommu_domain *domain)
+{
+	iommu_domain_free(domain);
+}
+
+u64 shim_iommu_first(struct iommu_domain *domain)
+{
+	return domain->geometry.aperture_start;
+}
+
+u64 shim_iommu_last(struct iommu_domain *domain)
+{
+	return domain->geometry.aperture_end;
+}
+
+u64 shim_iommu_granule(struct iommu_domain *domain)
+{
+	return 1ULL << __ffs(domain->pgsize_bitmap);
+}
+
+int shim_iommu_map(struct iommu_domain *domain, u64 iova, struct sg_table *sgt, size_t size,
+		   bool coherent)
+{
+	int prot = IOMMU_READ | IOMMU_WRITE | (coherent ? IOMMU_CACHE : 0);
+	ssize_t mapped = iommu_map_sgtable(domain, iova, sgt, prot);
+
+	if (mapped < 0)
+		return mapped;
+	if (mapped == size)
+		return 0;
+	iommu_unmap(domain, iova, mapped);
+	return -ENOMEM;
+}
+
+void shim_iommu_unmap(struct iommu_domain *domain, u64 iova, size_t size)
+{
+	iommu_unmap(domain, iova, size);
+}
+
+bool shim_iommu_peek(struct iommu_domain *domain, u64 iova, u64 *value)
+{
+	phys_addr_t phys = iommu_iova_to_phys(domain, iova);
+	char *page;
+
+	if (!phys || !pfn_valid(PHYS_PFN(phys)))
+		return false;
+	page = kmap_local_page(pfn_to_page(PHYS_PFN(phys)));
+	*value = READ_ONCE(*(u64 *)(page + offset_in_page(phys)));
+	kunmap_local(page);
+	return true;
+}
+
+struct iommu_group *shim_iommu_group_get(struct device *dev)
+{
+	return iommu_group_get(dev);
+}
+
+void shim_iommu_group_ref(struct iommu_group *group)
+{
+	iommu_group_ref_get(group);
+}
+
+void shim_iommu_group_put(struct iommu_group *group)
+{
+	iommu_group_put(group);
+}
+
+int shim_iommu_attach(struct iommu_domain *domain, struct iommu_group *group)
+{
+	return iommu_attach_group(domain, group);
+}
+
+void shim_iommu_detach(struct iommu_domain *domain, struct iommu_group *group)
+{
+	iommu_detach_group(domain, group);
+}
+
+struct reset_control *shim_reset_get(struct device *dev, const char *name)
+{
+	return reset_control_get_exclusive(dev, name);
+}
+
+void shim_reset_put(struct reset_control *reset)
+{
+	reset_control_put(reset);
+}
+
+int shim_reset_assert(struct reset_control *reset)
+{
+	return reset_control_assert(reset);
+}
+
+int shim_reset_deassert(struct reset_control *reset)
+{
+	return reset_control_deassert(reset);
+}
+
+static void runtime_release(struct device *dev, void *res)
+{
+}
+
+int shim_runtime_install(struct device *dev, void *data)
+{
+	void **res = devres_alloc(runtime_release, sizeof(*res), GFP_KERNEL);
+
+	if (!res)
+		return -ENOMEM;
+	*res = data;
+	devres_add(dev, res);
+	return 0;
+}
+
+void *shim_runtime_installed(struct device *dev)
+{
+	void **res = devres_find(dev, runtime_release, NULL, NULL);
+
+	return res ? *res : NULL;
+}
+
+void shim_runtime_remove(struct device *dev)
+{
+	devres_destroy(dev, runtime_release, NULL, NULL);
+}
+
+void shim_runtime_enable(struct device *dev)
+{
+	pm_runtime_enable(dev);
+}
+
+bool shim_runtime_disable(struct device *dev)
+{
+	pm_runtime_dont_use_autosuspend(dev);
+	pm_runtime_disable(dev);
+	return IS_ENABLED(CONFIG_PM) && !pm_runtime_status_suspended(dev);
+}
+
+int shim_runtime_get(struct device *dev)
+{
+	return pm_runtime_resume_and_get(dev);
+}
+
+void shim_runtime_put(struct device *dev)
+{
+	pm_runtime_put_autosuspend(dev);
+}
+
+void shim_runtime_autosuspend(struct device *dev, int delay_ms)
+{
+	pm_runtime_set_autosuspend_delay(dev, delay_ms);
+	pm_runtime_use_autosuspend(dev);
+}
+
+void shim_runtime_forget(struct device *dev)
+{
+	pm_runtime_set_suspended(dev);
+}
+
+int shim_runtime_force_suspend(struct device *dev)
+{
+	return pm_runtime_force_suspend(dev);
+}
+
+int shim_runtime_force_resume(struct device *dev)
+{
+	return pm_runtime_force_resume(dev);
+}
+
+int shim_power_domains_attach(struct device *dev)
+{
+	static const struct dev_pm_domain_attach_data data = {
+		.pd_flags = PD_FLAG_DEV_LINK_ON,
+	};
+	struct dev_pm_domain_list *list;
+
+	/* The bus has attached the only one, or there is none. */
+	if (dev->pm_domain || !of_property_present(dev->of_node, "power-domains"))
+		return 0;
+	return devm_pm_domain_attach_list(dev, &data, &list);
+}
+
+int shim_facade_dma(struct device *dev, unsigned int bits)
+{
+	dev->dma_parms = devm_kzalloc(dev, sizeof(*dev->dma_parms), GFP_KERNEL);
+	if (!dev->dma_parms)
+		return -ENOMEM;
+	dma_set_max_seg_size(dev, UINT_MAX);
+	return dma_coerce_mask_and_coherent(dev, DMA_BIT_MASK(bits));
+}
+
+unsigned int shim_of_count(const char *compatible)
+{
+	struct device_node *np;
+	unsigned int count = 0;
+
+	for_each_compatible_node(np, NULL, compatible)
+		count += of_device_is_available(np);
+	return count;
+}
+
+unsigned int shim_of_index(struct device *dev, const char *compatible)
+{
+	struct device_node *np;
+	unsigned int index = 0;
+
+	for_each_compatible_node(np, NULL, compatible) {
+		if (np == dev->of_node) {
+			of_node_put(np);
+			break;
+		}
+		index++;
+	}
+	return index;
+}
+
+static DEFINE_MUTEX(slot_lock);
+
+void shim_slot_lock(void)
+{
+	mutex_lock(&slot_lock);
+}
+
+void shim_slot_unlock(void)
+{
+	mutex_unlock(&slot_lock);
+}

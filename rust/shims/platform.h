@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * What the crate `soc` needs for devices that are made of several: IOMMUs, resets, runtime power
+ * management, and the device that stands for all of them.
+ */
+#ifndef SHIM_PLATFORM_H
+#define SHIM_PLATFORM_H
+
+#include <linux/types.h>
+
+struct device;
+struct iommu_domain;
+struct iommu_group;
+struct reset_control;
+struct sg_table;
+
+/* A domain for the IOMMU that @dev is behind; an error pointer if that fails. */
+struct iommu_domain *shim_iommu_domain_alloc(struct device *dev);
+void shim_iommu_domain_free(struct iommu_domain *domain);
+u64 shim_iommu_first(struct iommu_domain *domain);
+u64 shim_iommu_last(struct iommu_domain *domain);
+/* The smallest page. */
+u64 shim_iommu_granule(struct iommu_domain *domain);
+/* Maps all of @sgt, which has @size bytes, for reading and writing. */
+int shim_iommu_map(struct iommu_domain *domain, u64 iova, struct sg_table *sgt, size_t size,
+		   bool coherent);
+void shim_iommu_unmap(struct iommu_domain *domain, u64 iova, size_t size);
+/* Reads what the device sees at @iova, a multiple of 8. False if that is not RAM. */
+bool shim_iommu_peek(struct iommu_domain *domain, u64 iova, u64 *value);
+
+struct iommu_group *shim_iommu_group_get(struct device *dev);
+void shim_iommu_group_ref(struct iommu_group *group);
+void shim_iommu_group_put(struct iommu_group *group);
+int shim_iommu_attach(struct iommu_domain *domain, struct iommu_group *group);
+void shim_iommu_detach(struct iommu_domain *domain, struct iommu_group *group);
+
+struct reset_control *shim_reset_get(struct device *dev, const char *name);
+void shim_reset_put(struct reset_control *reset);
+int shim_reset_assert(struct reset_control *reset);
+int shim_reset_deassert(struct reset_control *reset);
+
+/* Ties @data to @dev, for shim_runtime_installed(). */
+int shim_runtime_install(struct device *dev, void *data);
+void *shim_runtime_installed(struct device *dev);
+void shim_runtime_remove(struct device *dev);
+void shim_runtime_enable(struct device *dev);
+/* Waits for callbacks. Returns whether the device is on, as far as power management knows. */
+bool shim_runtime_disable(struct device *dev);
+int shim_runtime_get(struct device *dev);
+void shim_runtime_put(struct device *dev);
+void shim_runtime_autosuspend(struct device *dev, int delay_ms);
+/* After a failure, or with runtime power management disabled: the device is off. */
+void shim_runtime_forget(struct device *dev);
+int shim_runtime_force_suspend(struct device *dev);
+int shim_runtime_force_resume(struct device *dev);
+
+/* Power domains that the bus does not attach by itself: all of them, on as long as @dev is. */
+int shim_power_domains_attach(struct device *dev);
+
+/* Lets a device that has no bus of its own map memory for DMA, of @bits. */
+int shim_facade_dma(struct device *dev, unsigned int bits);
+/* How many nodes of the device tree are enabled and compatible. */
+unsigned int shim_of_count(const char *compatible);
+/* How many of them, enabled or not, come before that of @dev. */
+unsigned int shim_of_index(struct device *dev, const char *compatible);
+
+/* One lock for the slots of a module. */
+void shim_slot_lock(void);
+void shim_slot_unlock(void);
+
+#endif

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Runtime power management of a device whose users come and go.
+//!
+//! A driver says how its device is switched on and off ([`Operations`]); [`Handle::get`] hands out
+//! uses that keep it on. When the last one has been gone for the autosuspend delay, and while the
+//! system sleeps, the PM core switches it off. Without `CONFIG_PM` it is on from [`Runtime::start`] to
+//! the drop of the [`Runtime`].
+//!
+//! # Locking
+//!
+//! The PM core never calls two operations of a device at the same time.
+//!
+//! # Ordering
+//!
+//! Operations run only between the begin of [`Runtime::start`] and the end of the drop of the
+//! [`Runtime`].
+//!
+//! # Blocking
+//!
+//! [`Handle::get`] waits for an operation, and so does dropping the [`Runtime`]: neither with a lock
+//! held that an operation takes. Dropping an [`Active`] does not sleep.
+
+use core::{
+    marker::PhantomData,
+    mem::offset_of,
+    ptr, //
+};
+
+use kernel::{
+    bindings,
+    device::{
+        Bound,
+        Device, //
+    },
+    driver::{
+        DriverLayout,
+        RegistrationOps, //
+    },
+    error::to_result,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    platform,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            AtomicFlag,
+            Full,
+            Release, //
+        },
+        Arc, //
+    },
+    types::Opaque,
+    ThisModule, //
+};
+
+use crate::raw_device;
+
+/// How a device is switched on and off.
+pub trait Operations: Send + Sync + 'static {
+    /// Switches the device on, or leaves it off if a step fails.
+    fn resume(&self) -> Result;
+
+    /// Switches the device off.
+    fn suspend(&self);
+}
+
+/// A platform driver whose devices have power management: in a registration, in the place of
+/// [`platform::Adapter`].
+pub struct Platform<T: platform::Driver>(PhantomData<T>);
+
+// SAFETY: As for `platform::Adapter`, whose callbacks are the ones that set the private data.
+unsafe impl<T: platform::Driver> DriverLayout for Platform<T> {
+    type DriverType = bindings::platform_driver;
+    type DriverData<'bound> = T::Data<'bound>;
+    const DEVICE_DRIVER_OFFSET: usize = offset_of!(bindings::platform_driver, driver);
+}
+
+// SAFETY: The work is done by `platform::Adapter`, which keeps to the rules of this trait.
+unsafe impl<T: platform::Driver> RegistrationOps for Platform<T> {
+    unsafe fn register(
+        reg: &Opaque<Self::DriverType>,
+        name: &'static CStr,
+        module: &'static ThisModule,
+    ) -> Result {
+        // SAFETY: The structure is initialised, and nobody else uses it before it is registered.
+        unsafe { (*reg.get()).driver.pm = &OPS };
+        // SAFETY: The caller keeps to the same rules.
+        unsafe { platform::Adapter::<T>::register(reg, name, module) }
+    }
+
+    unsafe fn unregister(reg: &Opaque<Self::DriverType>) {
+        // SAFETY: The caller keeps to the same rules.
+        unsafe { platform::Adapter::<T>::unregister(reg) }
+    }
+}
+
+static OPS: bindings::dev_pm_ops = bindings::dev_pm_ops {
+    suspend: Some(shims::c::shim_runtime_force_suspend),
+    resume: Some(shims::c::shim_runtime_force_resume),
+    freeze: Some(shims::c::shim_runtime_force_suspend),
+    thaw: Some(shims::c::shim_runtime_force_resume),
+    poweroff: Some(shims::c::shim_runtime_force_suspend),
+    restore: Some(shims::c::shim_runtime_force_resume),
+    runtime_suspend: Some(runtime_suspend),
+    runtime_resume: Some(runtime_resume),
+    ..pin_init::zeroed()
+};
+
+struct Callbacks {
+    operations: Arc<dyn Operations>,
+    handle: Arc<Handle>,
+}
+
+/// # Safety
+///
+/// Only inside a callback of [`OPS`], of the device `dev`.
+unsafe fn callbacks<'a>(dev: *mut bindings::device) -> Option<&'a Callbacks> {
+    // SAFETY: The device is valid. What was installed is a `Callbacks` that stays valid until it was
+    // removed, with the callbacks disabled.
+    unsafe {
+        shims::c::shim_runtime_installed(dev)
+            .cast::<Callbacks>()
+            .as_ref()
+    }
+}
+
+/// # Safety
+///
+/// Only for the PM core.
+unsafe extern "C" fn runtime_resume(dev: *mut bindings::device) -> c_int {
+    // SAFETY: We are a callback of this device.
+    let Some(callbacks) = (unsafe { callbacks(dev) }) else {
+        return 0;
+    };
+    match callbacks.operations.resume() {
+        Ok(()) => 0,
+        Err(err) => {
+            callbacks.handle.failed.store(true, Release);
+            err.to_errno()
+        }
+    }
+}
+
+/// # Safety
+///
+/// Only for the PM core.
+unsafe extern "C" fn runtime_suspend(dev: *mut bindings::device) -> c_int {
+    // SAFETY: We are a callback of this device.
+    if let Some(callbacks) = unsafe { callbacks(dev) } {
+        callbacks.operations.suspend();
+    }
+    0
+}
+
+/// The way to uses of a device. Outlives the driver's binding.
+pub struct Handle {
+    dev: ARef<Device>,
+    /// The last attempt to resume has failed, and the PM core refuses others until told.
+    failed: AtomicFlag,
+    /// The driver has let go of the device.
+    gone: AtomicFlag,
+}
+
+impl Handle {
+    /// Makes the device run, and keeps it running. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` after the driver was unbound; what [`Operations::resume`] has failed with. The next
+    /// call tries again.
+    pub fn get(self: &Arc<Self>) -> Result<Active> {
+        if self.gone.load(Acquire) {
+            return Err(ENODEV);
+        }
+        // SAFETY: The device is valid.
+        let result = to_result(unsafe { shims::c::shim_runtime_get(raw_device(&*self.dev)) });
+        if result.is_err() && self.failed.xchg(false, Full) {
+            // SAFETY: The device is valid. With an error noted, this clears it.
+            unsafe { shims::c::shim_runtime_forget(raw_device(&*self.dev)) };
+        }
+        // INVARIANT: The function has counted.
+        result.map(|()| Active(self.clone()))
+    }
+}
+
+/// A use of a device, which runs as long as this exists, unless the system sleeps.
+///
+/// # Invariants
+///
+/// Counted in the device's usage count.
+pub struct Active(Arc<Handle>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        // SAFETY: The device is valid, and by the type's invariant the count is ours to drop.
+        unsafe { shims::c::shim_runtime_put(raw_device(&*self.0.dev)) };
+    }
+}
+
+/// A device under power management. Dropped, the device is switched off.
+///
+/// # Invariants
+///
+/// `callbacks` is installed at the device, whose driver is bound.
+pub struct Runtime {
+    callbacks: KBox<Callbacks>,
+    /// The use that began with the binding.
+    first: Option<Active>,
+    /// Without power management: it was switched on.
+    on: bool,
+}
+
+impl Runtime {
+    /// Switches the device on.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the driver was not registered through [`Platform`]; `ENOMEM`; what
+    /// [`Operations::resume`] fails with.
+    pub fn start(dev: &Device<Bound>, operations: Arc<dyn Operations>) -> Result<Self> {
+        let raw = raw_device(dev);
+        // SAFETY: The device is bound, so it has a driver.
+        if !ptr::eq(unsafe { (*(*raw).driver).pm }, &OPS) {
+            return Err(EINVAL);
+        }
+        let plain: &Device = dev;
+        let handle = Arc::new(
+            Handle {
+                dev: plain.into(),
+                failed: AtomicFlag::new(false),
+                gone: AtomicFlag::new(false),
+            },
+            GFP_KERNEL,
+        )?;
+        let callbacks = KBox::new(Callbacks { operations, handle }, GFP_KERNEL)?;
+        let data = ptr::from_ref::<Callbacks>(&callbacks).cast::<c_void>();
+        // SAFETY: The device is bound. The callbacks stay where they are until they are removed.
+        to_result(unsafe { shims::c::shim_runtime_install(raw, data.cast_mut()) })?;
+        // INVARIANT: They were installed just now.
+        let mut this = Self {
+            callbacks,
+            first: None,
+            on: false,
+        };
+
+        // SAFETY: The device is valid, and `drop` undoes this.
+        unsafe { shims::c::shim_runtime_enable(raw) };
+        if !cfg!(CONFIG_PM) {
+            this.callbacks.operations.resume()?;
+            this.on = true;
+        }
+        this.first = Some(this.callbacks.handle.get()?);
+        Ok(this)
+    }
+
+    /// The way to uses of the device.
+    pub fn handle(&self) -> &Arc<Handle> {
+        &self.callbacks.handle
+    }
+
+    /// From now on the device is switched off when it was not used for `ms` milliseconds.
+    pub fn autosuspend(&mut self, ms: u32) {
+        let delay = c_int::try_from(ms).unwrap_or(c_int::MAX);
+        // SAFETY: The device is valid.
+        unsafe { shims::c::shim_runtime_autosuspend(self.raw(), delay) };
+        self.first = None;
+    }
+
+    fn raw(&self) -> *mut bindings::device {
+        raw_device(&*self.callbacks.handle.dev)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        let raw = self.raw();
+        self.callbacks.handle.gone.store(true, Release);
+        self.first = None;
+        // SAFETY: The device is valid, and `start` has enabled this.
+        let active = unsafe { shims::c::shim_runtime_disable(raw) };
+        if active || self.on {
+            self.callbacks.operations.suspend();
+        }
+        // SAFETY: The device is valid, and was just switched off. By the type's invariant the
+        // callbacks are installed; with runtime PM disabled and the device lock held, nobody calls.
+        unsafe {
+            shims::c::shim_runtime_forget(raw);
+            shims::c::shim_runtime_remove(raw);
+        }
+    }
+}
+
+/// Attaches the power domains of a device that has several, in the order of the device tree. They
+/// are on while the device is, and are detached in reverse order after the driver is unbound.
+///
+/// Does nothing where there is one, which the bus attaches. Returns how many were attached.
+pub fn attach_power_domains(dev: &Device<Bound>) -> Result<usize> {
+    // SAFETY: The device is bound.
+    let count = unsafe { shims::c::shim_power_domains_attach(raw_device(dev)) };
+    to_result(count.min(0))?;
+    Ok(usize::try_from(count)?)
+}
