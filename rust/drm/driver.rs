@@ -47,6 +47,9 @@ impl Features {
     /// Synchronisation objects with a timeline.
     pub const SYNCOBJ_TIMELINE: Self = Self(bindings::drm_driver_feature_DRIVER_SYNCOBJ_TIMELINE);
 
+    /// A node under `/dev/accel` instead of those for graphics.
+    pub const ACCEL: Self = Self(bindings::drm_driver_feature_DRIVER_COMPUTE_ACCEL);
+
     /// Both.
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -159,7 +162,11 @@ impl<D: Driver> Vtable<D> {
 
     const FOPS: bindings::file_operations = bindings::file_operations {
         owner: this_module::<D::OwnerModule>().as_ptr(),
-        open: Some(bindings::drm_open),
+        open: Some(if D::FEATURES.0 & Features::ACCEL.0 != 0 {
+            shims::shim_accel_open
+        } else {
+            bindings::drm_open
+        }),
         release: Some(bindings::drm_release),
         unlocked_ioctl: Some(bindings::drm_ioctl),
         #[cfg(CONFIG_COMPAT)]

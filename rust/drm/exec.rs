@@ -32,7 +32,15 @@ use job::Fence;
 use kernel::{
     bindings,
     error::to_result,
+    ffi::{
+        c_int,
+        c_void, //
+    },
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     types::{
         NotThreadSafe,
         Opaque, //
@@ -101,14 +109,59 @@ impl Attempt<'_> {
     /// To be handed on by the closure, which is run again if the error says so. `EALREADY` for an
     /// object that is already locked, without [`Flags::IGNORE_DUPLICATES`].
     pub fn prepare<D: Driver>(&mut self, obj: &gem::Object<D>) -> Result {
+        self.prepare_slots(obj, self.fences)
+    }
+
+    /// As [`Attempt::prepare()`], with a number of slots of the object's own, for
+    /// [`Locked::add_fence_to()`].
+    pub fn prepare_slots<D: Driver>(&mut self, obj: &gem::Object<D>, slots: u32) -> Result {
         // SAFETY: The context is in its locking phase, and the object valid; the context takes a
         // reference to it.
         to_result(unsafe {
-            match self.fences {
+            match slots {
                 0 => bindings::drm_exec_lock_obj(self.exec, obj.as_raw()),
-                fences => bindings::drm_exec_prepare_obj(self.exec, obj.as_raw(), fences),
+                slots => bindings::drm_exec_prepare_obj(self.exec, obj.as_raw(), slots),
             }
-        })
+        })?;
+        // SAFETY: The context is initialised.
+        let stamp = unsafe { shims::shim_exec_stamp(self.exec) };
+
+        obj.fence_slots().set(stamp, slots);
+        Ok(())
+    }
+}
+
+/// The slots for fences that were reserved in one object. Changed under the object's reservation only.
+///
+/// # Invariants
+///
+/// As long as the context `stamp` holds the reservation, there are `left` slots in it.
+pub(crate) struct FenceSlots {
+    stamp: Atomic<u64>,
+    left: Atomic<u32>,
+}
+
+impl FenceSlots {
+    pub(crate) const fn new() -> Self {
+        Self {
+            stamp: Atomic::new(0),
+            left: Atomic::new(0),
+        }
+    }
+
+    fn set(&self, stamp: u64, left: u32) {
+        self.stamp.store(stamp, Relaxed);
+        self.left.store(left, Relaxed);
+    }
+
+    fn take(&self, stamp: u64) -> Result {
+        let left = self.left.load(Relaxed);
+
+        if self.stamp.load(Relaxed) != stamp || left == 0 {
+            return Err(EINVAL);
+        }
+        self.left.store(left - 1, Relaxed);
+        Ok(())
     }
 }
 
@@ -152,6 +205,84 @@ impl Locked<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Locked<'_> {
+    fn holds<D: Driver>(&self, obj: &gem::Object<D>) -> Result {
+        // SAFETY: Context and object are valid.
+        if unsafe { shims::shim_exec_holds(self.exec, obj.as_raw()) } {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+
+    /// Adds a fence to one object.
+    ///
+    /// Not to be mixed with [`Locked::add_fence()`], which fills the slots of all.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for an object that was not locked by [`Attempt::prepare_slots()`], or that has no slot left,
+    /// which are mistakes of the driver.
+    pub fn add_fence_to<D: Driver>(
+        &self,
+        obj: &gem::Object<D>,
+        fence: &Fence,
+        usage: Usage,
+    ) -> Result {
+        self.holds(obj)?;
+        // SAFETY: The context is initialised.
+        let stamp = unsafe { shims::shim_exec_stamp(self.exec) };
+
+        obj.fence_slots().take(stamp)?;
+        // SAFETY: The context holds the object's lock, and one of the slots that it has reserved was
+        // left. The reservation takes a reference to the fence.
+        unsafe {
+            bindings::dma_resv_add_fence((*obj.as_raw()).resv, fence.as_raw(), usage.as_raw())
+        };
+        Ok(())
+    }
+
+    /// Calls `f` with the fences of one object, up to and including those of `usage`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for an object that is not locked; what `f` returns.
+    pub fn for_each_fence<D: Driver, F: FnMut(&Fence) -> Result>(
+        &self,
+        obj: &gem::Object<D>,
+        usage: Usage,
+        mut f: F,
+    ) -> Result {
+        self.holds(obj)?;
+        // SAFETY: The reservation is locked. `visit` gets a pointer to an `F`, which is what it
+        // expects.
+        to_result(unsafe {
+            shims::shim_resv_for_each(
+                (*obj.as_raw()).resv,
+                usage.as_raw(),
+                Some(visit::<F>),
+                core::ptr::from_mut(&mut f).cast(),
+            )
+        })
+    }
+}
+
+/// # Safety
+///
+/// `fence` must be valid during the call, and `data` point to an `F` that nobody else uses.
+unsafe extern "C" fn visit<F: FnMut(&Fence) -> Result>(
+    fence: *mut bindings::dma_fence,
+    data: *mut c_void,
+) -> c_int {
+    // SAFETY: By this function's requirements.
+    let (f, fence) = unsafe { (&mut *data.cast::<F>(), Fence::from_raw(fence)) };
+
+    match f(fence) {
+        Ok(()) => 0,
+        Err(err) => err.to_errno(),
     }
 }
 

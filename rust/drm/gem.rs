@@ -24,6 +24,8 @@
 
 #[path = "gem/backing.rs"]
 mod backing;
+#[path = "gem/iommu.rs"]
+mod iommu;
 #[path = "gem/resv.rs"]
 mod resv;
 #[path = "gem/vmap.rs"]
@@ -39,6 +41,7 @@ pub use vmap::dma_wmb;
 pub use vmap::Vmap;
 pub use vmap::Word;
 
+use crate::exec::FenceSlots;
 use crate::{
     dma,
     Device,
@@ -128,6 +131,9 @@ pub struct Object<D: Driver> {
     resident: Atomic<bool>,
     dma: dma::Mapping,
     #[pin]
+    iommu: iommu::Mapped,
+    slots: FenceSlots,
+    #[pin]
     inner: D::Object,
 }
 
@@ -213,6 +219,8 @@ impl<D: Driver> Object<D> {
                 backing <- new_mutex!(Backing::new(), "gem::Object::backing"),
                 resident: Atomic::new(false),
                 dma: dma::Mapping::new(),
+                iommu <- iommu::Mapped::new(),
+                slots: FenceSlots::new(),
                 inner <- inner,
             }? Error),
             GFP_KERNEL,
@@ -253,6 +261,10 @@ impl<D: Driver> Object<D> {
 
     pub(crate) fn as_raw(&self) -> *mut bindings::drm_gem_object {
         self.obj.get()
+    }
+
+    pub(crate) fn fence_slots(&self) -> &FenceSlots {
+        &self.slots
     }
 
     /// # Safety
@@ -344,6 +356,7 @@ impl<D: Driver> Object<D> {
         // SAFETY: Nobody else has access any more. The memory goes before the file that it is of, and
         // the C part before the box, which was made by `new()`.
         unsafe {
+            (*this).iommu.unmap();
             (*this).release_backing();
             bindings::drm_gem_object_release(obj);
             drop(Pin::new_unchecked(KBox::from_raw(this)));

@@ -17,6 +17,7 @@
 #ifdef CONFIG_ARM_ARCH_TIMER
 #include <asm/arch_timer.h>
 #endif
+#include <drm/drm_accel.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_vma_manager.h>
 
@@ -44,6 +45,40 @@ void shim_gem_set_gfp(struct drm_gem_object *obj)
 {
 	mapping_set_gfp_mask(obj->filp->f_mapping,
 			     GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
+}
+
+int shim_accel_open(struct inode *inode, struct file *filp)
+{
+#if IS_ENABLED(CONFIG_DRM_ACCEL)
+	return accel_open(inode, filp);
+#else
+	return -ENODEV;
+#endif
+}
+
+bool shim_exec_holds(struct drm_exec *exec, struct drm_gem_object *obj)
+{
+	return dma_resv_locking_ctx(obj->resv) == &exec->ticket;
+}
+
+u64 shim_exec_stamp(struct drm_exec *exec)
+{
+	return exec->ticket.stamp;
+}
+
+int shim_resv_for_each(struct dma_resv *resv, enum dma_resv_usage usage,
+		       int (*fn)(struct dma_fence *fence, void *data), void *data)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+	int ret;
+
+	dma_resv_for_each_fence(&cursor, resv, usage, fence) {
+		ret = fn(fence, data);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 void shim_gem_get(struct drm_gem_object *obj)

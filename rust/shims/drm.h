@@ -39,6 +39,9 @@ void shim_gem_put(struct drm_gem_object *obj);
 u64 shim_gem_mmap_offset(struct drm_gem_object *obj);
 unsigned long shim_gem_page_start(struct drm_gem_object *obj);
 
+/* The open() of an accel node. */
+int shim_accel_open(struct inode *inode, struct file *filp);
+
 /* Backing memory */
 void *shim_drmm_zeroed_page(struct drm_device *dev);
 unsigned long shim_page_to_pfn(struct page *page);
@@ -71,6 +74,12 @@ int shim_clear_user(u64 dst, size_t len);
 char *shim_strndup_user(u64 src, size_t max);
 
 /* Reservations and GPU virtual address spaces */
+/* Whether @exec is what has locked the object, and which of all locking contexts it is. */
+bool shim_exec_holds(struct drm_exec *exec, struct drm_gem_object *obj);
+u64 shim_exec_stamp(struct drm_exec *exec);
+/* Calls @fn for the fences of a locked reservation, up to and including those of @usage. */
+int shim_resv_for_each(struct dma_resv *resv, enum dma_resv_usage usage,
+		       int (*fn)(struct dma_fence *fence, void *data), void *data);
 void shim_resv_lock(struct drm_gem_object *obj);
 void shim_resv_unlock(struct drm_gem_object *obj);
 void shim_gpuvm_get(struct drm_gpuvm *vm);

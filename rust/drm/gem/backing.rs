@@ -256,6 +256,11 @@ impl<D: Driver> Pinned<D> {
         self.obj.clone()
     }
 
+    /// The table of the object's memory.
+    pub(super) fn table(&self) -> *mut bindings::sg_table {
+        self.sgt
+    }
+
     /// Where the device finds `len` bytes from `offset` on. What is beyond the end of the object is
     /// left out. Neither allocates nor sleeps.
     pub fn segments(&self, offset: u64, len: u64) -> Segments<'_> {

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Objects that have an address in an address space of an IOMMU, all their life long.
+//!
+//! # Locking
+//!
+//! A mutex of its own, which is taken outside of the one for the object's memory.
+//!
+//! # Ordering
+//!
+//! An object is unmapped before its pages are given back.
+//!
+//! # Blocking
+//!
+//! Mapping allocates and sleeps; unmapping, when the last reference goes, sleeps.
+
+use super::Object;
+use crate::Driver;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+use soc::iommu::{
+    Domain,
+    Mapping, //
+};
+
+/// Where an object is mapped.
+#[pin_data]
+pub(super) struct Mapped {
+    #[pin]
+    mapping: Mutex<Option<Mapping>>,
+}
+
+impl Mapped {
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            mapping <- new_mutex!(None, "gem::Mapped"),
+        })
+    }
+
+    pub(super) fn unmap(&self) {
+        let mapping = self.mapping.lock().take();
+
+        drop(mapping);
+    }
+}
+
+impl<D: Driver> Object<D> {
+    /// Allocates the memory of the object and maps it at `iova`, until the object is freed.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if it is mapped already; `ENOMEM`; what [`Domain::map()`] fails with.
+    pub fn map_iommu(&self, domain: &Arc<Domain>, iova: u64, coherent: bool) -> Result {
+        let pinned = self.pin()?;
+        let mut mapping = self.iommu.mapping.lock();
+
+        if mapping.is_some() {
+            return Err(EBUSY);
+        }
+        // SAFETY: The table describes all pages of the object. They stay until the object is freed,
+        // before which the mapping is dropped.
+        *mapping = Some(unsafe { domain.map(iova, pinned.table(), self.size(), coherent)? });
+        Ok(())
+    }
+}
