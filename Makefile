@@ -4,9 +4,9 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 OUT ?= $(CURDIR)/out/modules
-# NPU=1 picks the demo of the NPU, which only the kernel's own driver serves so far.
+# NPU=1 picks the demo of the NPU.
 NPU ?=
-DRIVER ?= $(if $(NPU),rocket,mali_csf)
+DRIVER ?= $(if $(NPU),rknn,mali_csf)
 DEBUG ?=
 SUITE ?=
 
@@ -38,10 +38,10 @@ clean:
 	rm -rf $(CURDIR)/out
 
 help:
-	@echo 'make              build mali_csf.ko against KDIR= (default: the running kernel), into out/modules'
+	@echo 'make              build mali_csf.ko and rknn.ko against KDIR= (default: the running kernel), into out/modules'
 	@echo 'make demo         boot a Linux 7.3 with a modelled Mali-G610 in it and run the demo'
 	@echo '                  DRIVER=mali_csf (default), panthor (the kernel'"'"'s own C driver) or tyr'
-	@echo 'make demo NPU=1   the same with a modelled RK3588 NPU and the kernel'"'"'s own driver, DRIVER=rocket'
+	@echo 'make demo NPU=1   the same with a modelled RK3588 NPU; DRIVER=rknn (default) or rocket (the kernel'"'"'s own)'
 	@echo 'make test         run the tests; SUITE=name picks one, DEBUG=1 uses the KASAN/kmemleak and lockdep kernels'
 	@echo 'make test-all     also the long suites'
 	@echo 'make bench        measure mali_csf against the kernel'"'"'s own C driver, on the same model'

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! One core: what it takes to run a job, to end it, and to start again after one that went wrong.
+//!
+//! # Locking
+//!
+//! `hw` is the mutex of everything that happens on the core: starting a job, its interrupt's thread,
+//! its watchdog. It is taken where fences are about to signal, so nothing is allocated under it. Inside
+//! of it come the mutex of the IOMMU's group and the scheduler's spinlock. No queue is touched with it
+//! held.
+//!
+//! The registers are behind a gate, which is open while the core has power and clocks. It is passed by
+//! whoever holds a use of the core, and by the hard interrupt handler, which shares its line with the
+//! IOMMU and finds the gate closed while the core is off.
+//!
+//! # Ordering
+//!
+//! Start: power, address space, registers, kick. End of a good job: results, outcome, next job, fence.
+//! End of a bad one: the core is reset first, so that it does no access any more; only then the address
+//! space is taken away, and with it the IOMMU set up anew for the next job.
+//!
+//! # Blocking
+//!
+//! Starting a job may wait for the core to be switched on, and for the other holders of `hw`; neither
+//! waits for a fence or for memory.
+
+use job::Signalling;
+use kernel::{
+    device,
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc,
+        Mutex, //
+    },
+    time::{
+        msecs_to_jiffies,
+        Delta,
+        Instant,
+        Monotonic,
+        Msecs, //
+    },
+    workqueue::{
+        new_delayed_work,
+        DelayedWork,
+        WorkItem, //
+    }, //
+};
+use soc::{
+    clk_bulk::Bulk,
+    iommu::{
+        Attachment,
+        Master, //
+    },
+    irq::{
+        IrqHandler,
+        Wake, //
+    },
+    reset::Resets,
+    runtime::{
+        Active,
+        Handle,
+        Operations, //
+    },
+    wq::Workqueue, //
+};
+
+use crate::{
+    job::Work,
+    regs::{
+        event,
+        Regs, //
+    },
+    sched::Sched,
+    space::Space, //
+};
+
+/// How long a list may take. A kick with several is watched by the count of those that are done.
+const LIST_TIMEOUT_MS: Msecs = 500;
+
+/// How long the reset lines are held.
+const RESET_TIME: Delta = Delta::from_micros(10);
+
+/// Clocks and registers, which the PM core switches.
+pub(crate) struct Power {
+    pub(crate) clocks: Bulk,
+    pub(crate) regs: Arc<Regs>,
+}
+
+impl Operations for Power {
+    fn resume(&self) -> Result {
+        self.clocks.enable()?;
+        self.regs.open();
+        Ok(())
+    }
+
+    fn suspend(&self) {
+        self.regs.close();
+        self.clocks.disable();
+    }
+}
+
+/// The job that is on the core.
+struct Running {
+    work: Arc<Work>,
+    /// The first task that was not kicked yet.
+    next: usize,
+    /// Lists of the present kick that were done when the watchdog has looked.
+    done: u32,
+    /// When the kick was made, or the watchdog has seen that it gets on.
+    since: Instant<Monotonic>,
+    began: Instant<Monotonic>,
+    active: Active,
+}
+
+struct Hw {
+    attached: Option<Attachment>,
+    running: Option<Running>,
+    /// The watchdog's timer is set.
+    watched: bool,
+}
+
+/// A core.
+#[pin_data]
+pub(crate) struct Core {
+    dev: ARef<device::Device>,
+    /// Its place in the NPU.
+    index: u32,
+    regs: Arc<Regs>,
+    resets: Resets,
+    master: Master,
+    handle: Arc<Handle>,
+    sched: Arc<Sched>,
+    wq: Workqueue,
+    #[pin]
+    hw: Mutex<Hw>,
+    #[pin]
+    watchdog: DelayedWork<Core, 0>,
+}
+
+kernel::workqueue::impl_has_delayed_work! {
+    impl HasDelayedWork<Core, 0> for Core { self.watchdog }
+}
+
+/// What a core is made of.
+pub(crate) struct Parts {
+    pub(crate) dev: ARef<device::Device>,
+    pub(crate) index: u32,
+    pub(crate) regs: Arc<Regs>,
+    pub(crate) resets: Resets,
+    pub(crate) master: Master,
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) sched: Arc<Sched>,
+}
+
+impl Core {
+    /// A core that is switched on and has nothing to do. Resets it: what ran before, a boot loader or
+    /// another kernel, may have left it at work.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; what the reset lines fail with.
+    pub(crate) fn new(parts: Parts) -> Result<Arc<Self>> {
+        parts.resets.pulse(RESET_TIME)?;
+        Arc::pin_init(
+            try_pin_init!(Self {
+                dev: parts.dev,
+                index: parts.index,
+                regs: parts.regs,
+                resets: parts.resets,
+                master: parts.master,
+                handle: parts.handle,
+                sched: parts.sched,
+                wq: Workqueue::unbound(c"rknn-watchdog")?,
+                hw <- new_mutex!(
+                    Hw {
+                        attached: None,
+                        running: None,
+                        watched: false,
+                    },
+                    "Core::hw"
+                ),
+                watchdog <- new_delayed_work!("Core::watchdog"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// The core as what is behind an IOMMU.
+    pub(crate) fn master(&self) -> &Master {
+        &self.master
+    }
+
+    /// The scheduler has given this job to the core, which is idle.
+    pub(crate) fn start(self: &Arc<Self>, work: Arc<Work>, sig: &Signalling<'_>) {
+        let mut next = Some(work);
+
+        while let Some(work) = next {
+            let result = self.begin(&mut self.hw.lock(), &work);
+            let Err(err) = result else {
+                return;
+            };
+            dev_err!(self.dev, "cannot run a job: {err:?}\n");
+            let queue = work.end(Err(err));
+            drop(work);
+            next = self.sched.next(self);
+            // Not by this task, which may be running a job of that very queue.
+            queue.check_deferred(sig);
+        }
+    }
+
+    fn begin(self: &Arc<Self>, hw: &mut Hw, work: &Arc<Work>) -> Result {
+        let active = self.handle.get()?;
+        let domain = work.space.domain();
+        let has = hw
+            .attached
+            .as_ref()
+            .is_some_and(|attached| Arc::ptr_eq(attached.domain(), domain));
+
+        if !has {
+            // Only one at a time.
+            hw.attached = None;
+            hw.attached = Some(self.master.attach(domain)?);
+        }
+        let now = Instant::now();
+        hw.running = Some(Running {
+            work: work.clone(),
+            next: 0,
+            done: 0,
+            since: now,
+            began: now,
+            active,
+        });
+        self.kick(hw).inspect_err(|_| hw.running = None)?;
+        self.watch(hw, LIST_TIMEOUT_MS);
+        Ok(())
+    }
+
+    /// Runs the next lists of the job.
+    fn kick(&self, hw: &mut Hw) -> Result {
+        let running = hw.running.as_mut().ok_or(EINVAL)?;
+        let task = running.work.tasks.get(running.next).ok_or(EINVAL)?;
+        let lists = task.lists();
+
+        running.next += usize::from(lists.count);
+        running.done = 0;
+        running.since = Instant::now();
+        self.regs.enter().ok_or(ENODEV)?.kick(self.index, lists);
+        Ok(())
+    }
+
+    /// Looks what has become of the job. Says so if it has ended; goes on with it otherwise.
+    fn look(&self, hw: &mut Hw) -> Option<Result> {
+        let running = hw.running.as_ref()?;
+        let regs = self.regs.enter()?;
+        let pending = regs.pending();
+
+        if pending & event::DMA_ERROR != 0 {
+            return Some(Err(EIO));
+        }
+        if pending & event::DONE == 0 {
+            regs.set_mask(event::WANTED);
+            return None;
+        }
+        if running.next < running.work.tasks.len() {
+            drop(regs);
+            return self.kick(hw).err().map(Err);
+        }
+        regs.clear(event::ALL);
+        Some(Ok(()))
+    }
+
+    /// Looks with `look` whether the job has ended. If so, brings the core into order where that is
+    /// necessary, and goes on with the next job.
+    fn settle(
+        self: &Arc<Self>,
+        sig: &Signalling<'_>,
+        look: impl FnOnce(&mut Hw) -> Option<Result>,
+    ) {
+        let mut hw = self.hw.lock();
+        let Some(result) = look(&mut hw) else {
+            return;
+        };
+        let Some(running) = hw.running.take() else {
+            return;
+        };
+
+        if let Err(err) = result {
+            dev_dbg!(self.dev, "a job has failed: {err:?}\n");
+            self.recover(&mut hw);
+        }
+        let Running {
+            work,
+            began,
+            active,
+            ..
+        } = running;
+        let busy = u64::try_from(began.elapsed().as_nanos()).unwrap_or(0);
+        work.space.add_busy(busy);
+        let queue = work.end(result);
+        drop(work);
+
+        let next = self.sched.next(self);
+        let failed = next.filter(|next| self.begin(&mut hw, next).is_err());
+        drop(hw);
+        drop(active);
+        queue.check(sig);
+        if let Some(next) = failed {
+            // Once more, for the error.
+            self.start(next, sig);
+        }
+    }
+
+    /// Makes the core stop whatever it does, and takes its address space away.
+    fn recover(&self, hw: &mut Hw) {
+        if let Err(err) = self.resets.pulse(RESET_TIME) {
+            dev_err!(self.dev, "cannot be reset: {err:?}\n");
+        }
+        // The reset has hit the IOMMU too: the next job sets it up anew.
+        hw.attached = None;
+    }
+
+    /// Sets the watchdog's timer.
+    fn watch(self: &Arc<Self>, hw: &mut Hw, ms: Msecs) {
+        if !hw.watched {
+            hw.watched = self
+                .wq
+                .enqueue_delayed::<_, 0>(self.clone(), msecs_to_jiffies(ms))
+                .is_ok();
+        }
+    }
+
+    /// Looks whether the job takes too long. Its interrupt may also have been lost.
+    fn look_at_time(self: &Arc<Self>, hw: &mut Hw) -> Option<Result> {
+        hw.watched = false;
+        let running = hw.running.as_mut()?;
+        let spent = Msecs::try_from(running.since.elapsed().as_millis()).unwrap_or(0);
+        let left = LIST_TIMEOUT_MS.saturating_sub(spent);
+
+        if left != 0 {
+            self.watch(hw, left);
+            return None;
+        }
+        let (pending, done) = {
+            let regs = self.regs.enter()?;
+
+            (regs.pending(), regs.lists_done())
+        };
+        let result = if pending & event::WANTED != 0 {
+            self.look(hw)
+        } else if done != running.done {
+            running.done = done;
+            running.since = Instant::now();
+            None
+        } else {
+            dev_info!(self.dev, "a job takes too long\n");
+            Some(Err(ETIMEDOUT))
+        };
+        if result.is_none() {
+            self.watch(hw, LIST_TIMEOUT_MS);
+        }
+        result
+    }
+
+    /// Takes an address space away that nobody will use again, if the core has it and is idle.
+    pub(crate) fn forget(&self, space: &Arc<Space>) {
+        let mut hw = self.hw.lock();
+        let has = hw
+            .attached
+            .as_ref()
+            .is_some_and(|attached| Arc::ptr_eq(attached.domain(), space.domain()));
+
+        if has && hw.running.is_none() {
+            hw.attached = None;
+        }
+    }
+
+    /// The core is idle and gets no job any more: lets go of everything.
+    pub(crate) fn retire(self: &Arc<Self>) {
+        soc::wq::disable_delayed_sync::<_, 0>(self);
+        self.hw.lock().attached = None;
+    }
+}
+
+impl WorkItem<0> for Core {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        Signalling::section(|sig| this.settle(sig, |hw| this.look_at_time(hw)));
+    }
+}
+
+/// The handler of a core's interrupt.
+pub(crate) struct Interrupt(pub(crate) Arc<Core>);
+
+impl IrqHandler for Interrupt {
+    fn raw(&self) -> Wake {
+        let Some(regs) = self.0.regs.enter() else {
+            return Wake::None;
+        };
+        if regs.raised() == 0 {
+            return Wake::None;
+        }
+        regs.set_mask(0);
+        Wake::Thread
+    }
+
+    fn thread(&self) {
+        Signalling::section(|sig| self.0.settle(sig, |hw| self.0.look(hw)));
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Binding to a core, and letting go of it.
+//!
+//! # Locking
+//!
+//! None of its own.
+//!
+//! # Ordering
+//!
+//! Up: power domains, supplies, IOMMU, reset lines, clocks, registers, power, reset, interrupt,
+//! scheduler. Down in reverse: the core ends its job and gets no other, its interrupt is freed, its
+//! address space taken away, and it is switched off.
+//!
+//! # Blocking
+//!
+//! Unbinding waits for the core's job, whose time is limited.
+
+use ::job::Signalling;
+use kernel::{
+    device,
+    of,
+    platform,
+    prelude::*,
+    regulator,
+    sync::Arc, //
+};
+use soc::{
+    clk_bulk::Bulk,
+    dma::{
+        self,
+        Coherency, //
+    },
+    facade,
+    iommu::Master,
+    irq::Irq,
+    reset::Resets,
+    runtime::{
+        self,
+        Runtime, //
+    }, //
+};
+
+use crate::{
+    core::{
+        Core,
+        Interrupt,
+        Parts,
+        Power, //
+    },
+    driver::NPU,
+    npu::{
+        Npu,
+        COMPATIBLE, //
+    },
+    regs::{
+        Regs,
+        Windows, //
+    }, //
+};
+
+/// How long an idle core stays on: longer than what lies between two inferences of a camera's stream,
+/// as switching it on again costs more than it saves there.
+const AUTOSUSPEND_MS: u32 = 250;
+
+/// A core that the scheduler knows. Dropped, it is idle, and unknown.
+struct Seated(Arc<Core>, Arc<Npu>);
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        Signalling::section(|sig| {
+            self.1.sched().leave(&self.0, |work| {
+                let queue = work.end(Err(ENODEV));
+                drop(work);
+                queue.check_deferred(sig);
+            });
+        });
+    }
+}
+
+/// A core without jobs. Dropped, it lets go of its address space.
+struct Retired(Arc<Core>);
+
+impl Drop for Retired {
+    fn drop(&mut self) {
+        self.0.retire();
+    }
+}
+
+/// What exists while the driver is bound to a core. The order of the fields is the order of teardown.
+pub(crate) struct Data {
+    _seated: Seated,
+    _irq: Irq<Interrupt>,
+    _retired: Retired,
+    _runtime: Runtime,
+}
+
+/// Names what is missing, unless it may still come.
+fn say<T>(dev: &device::Device, what: &str, result: Result<T>) -> Result<T> {
+    result.inspect_err(|err| {
+        if *err != EPROBE_DEFER {
+            dev_err!(dev, "{what}: {err:?}\n");
+        }
+    })
+}
+
+fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u32) -> Result<Data> {
+    let dev: &device::Device<device::Bound> = pdev.as_ref();
+    let plain: &device::Device = dev;
+
+    say(dev, "no power domains", runtime::attach_power_domains(dev))?;
+    for supply in [c"npu", c"sram"] {
+        match regulator::devm_enable_optional(dev, supply) {
+            // The power domain brings it, then.
+            Err(err) if err == ENODEV => {}
+            result => say(dev, "no supply", result)?,
+        }
+    }
+    let master = say(dev, "not behind an IOMMU", Master::new(dev))?;
+    let resets = say(dev, "no resets", Resets::get(dev, &[c"srst_a", c"srst_h"]))?;
+    let clocks = say(
+        dev,
+        "no clocks",
+        Bulk::get(dev, &[c"aclk", c"hclk", c"npu", c"pclk"]),
+    )?;
+    let windows = say(dev, "no registers", Windows::map(pdev))?;
+    let regs = Arc::pin_init(Regs::new(windows), GFP_KERNEL)?;
+    // Without power they must not be touched.
+    regs.close();
+
+    let power = Power {
+        clocks,
+        regs: regs.clone(),
+    };
+    let runtime = Runtime::start(dev, Arc::new(power, GFP_KERNEL)?);
+    let mut runtime = say(dev, "cannot be switched on", runtime)?;
+    let core = Core::new(Parts {
+        dev: plain.into(),
+        index,
+        regs: regs.clone(),
+        resets,
+        master,
+        handle: runtime.handle().clone(),
+        sched: npu.sched().clone(),
+    })?;
+    let retired = Retired(core.clone());
+    let version = regs.enter().ok_or(ENODEV)?.version();
+    let irq = Irq::request(
+        &pdev.irq_by_index(0)?,
+        c"rknn",
+        true,
+        Arc::new(Interrupt(core.clone()), GFP_KERNEL)?,
+    );
+    let irq = say(dev, "no interrupt", irq)?;
+
+    runtime.autosuspend(AUTOSUSPEND_MS);
+    let work = npu.sched().join(&core)?;
+    let seated = Seated(core.clone(), npu.clone());
+    if let Some(work) = work {
+        Signalling::section(|sig| core.start(work, sig));
+    }
+    dev_info!(dev, "core {index}, version {version:#x}\n");
+    Ok(Data {
+        _seated: seated,
+        _irq: irq,
+        _retired: retired,
+        _runtime: runtime,
+    })
+}
+
+/// The driver, for the platform bus.
+pub(crate) struct CoreDriver;
+
+kernel::of_device_table!(
+    OF_TABLE,
+    <CoreDriver as platform::Driver>::IdInfo,
+    [(of::DeviceId::new(COMPATIBLE), ())]
+);
+
+impl platform::Driver for CoreDriver {
+    type IdInfo = ();
+    type Data<'bound> = Data;
+    const OF_ID_TABLE: Option<of::IdTable<Self::IdInfo>> = Some(&OF_TABLE);
+
+    fn probe<'bound>(
+        pdev: &'bound platform::Device<device::Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        let dev: &device::Device<device::Bound> = pdev.as_ref();
+        let npu = NPU.get().ok_or(ENODEV)?;
+        let index = facade::node_index(dev, COMPATIBLE);
+        let coherent = dma::coherency(dev) == Some(Coherency::Coherent);
+        let result = bring_up(pdev, &npu, index);
+
+        match &result {
+            Err(err) if *err == EPROBE_DEFER => {}
+            result => npu.settled(index, result.is_ok(), coherent)?,
+        }
+        result
+    }
+}

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Which job runs on which core.
+//!
+//! A job comes here when it waits for nothing but a core. Each file has at most one such job in each of
+//! its lanes. A core that gets free takes the next job from the file that has the fewest cores, and of
+//! those the one that was served the longest time ago. A job that finds several cores idle takes one
+//! that has its address space already.
+//!
+//! # Locking
+//!
+//! One spinlock, held for looking at the tables, and innermost.
+//!
+//! # Ordering
+//!
+//! No core is idle while a job waits for one: who makes a core idle looks for a job, and who brings a
+//! job looks for a core, under the same lock. A core that was given a job is busy from then on, whatever
+//! happens before the job is on the hardware.
+//!
+//! # Blocking
+//!
+//! [`Sched::leave`] waits until the core is idle, and so for its job. Nothing else waits.
+
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::{
+        Arc,
+        SpinLock, //
+    }, //
+};
+use soc::wait::WaitQueue;
+
+use crate::{
+    core::Core,
+    job::Work,
+    space::Space, //
+};
+
+/// Lanes of a file. More than there are cores would not run more at once.
+pub(crate) const LANES: usize = 3;
+
+/// Most cores.
+pub(crate) const MAX_CORES: usize = 8;
+
+/// What a core does.
+enum Doing {
+    /// Nothing.
+    Nothing,
+    /// It has a job of this file.
+    Job(u64),
+}
+
+struct Seat {
+    core: Arc<Core>,
+    doing: Doing,
+    /// It is not to get another job.
+    leaving: bool,
+    /// The file of its last job, whose address space it still has.
+    last: Option<u64>,
+}
+
+struct Ready {
+    work: Arc<Work>,
+    since: u64,
+}
+
+struct Client {
+    id: u64,
+    ready: [Option<Ready>; LANES],
+    running: u32,
+    served: u64,
+}
+
+impl Client {
+    /// The lane of the job that has waited the longest.
+    fn oldest(&self) -> Option<usize> {
+        self.ready
+            .iter()
+            .enumerate()
+            .filter_map(|(lane, ready)| ready.as_ref().map(|ready| (ready.since, lane)))
+            .min()
+            .map(|(_, lane)| lane)
+    }
+}
+
+struct State {
+    seats: [Option<Seat>; MAX_CORES],
+    clients: KVec<Client>,
+    /// Counts what happens, so that there is an order.
+    now: u64,
+    next_id: u64,
+}
+
+impl State {
+    fn tick(&mut self) -> u64 {
+        self.now += 1;
+        self.now
+    }
+
+    fn client(&mut self, id: u64) -> Option<&mut Client> {
+        self.clients.iter_mut().find(|client| client.id == id)
+    }
+
+    /// The job that is next, of whichever file.
+    fn take(&mut self) -> Option<Arc<Work>> {
+        let now = self.tick();
+        let client = self
+            .clients
+            .iter_mut()
+            .filter(|client| client.oldest().is_some())
+            .min_by_key(|client| (client.running, client.served))?;
+        let lane = client.oldest()?;
+        let ready = client.ready.get_mut(lane)?.take()?;
+
+        client.running += 1;
+        client.served = now;
+        Some(ready.work)
+    }
+
+    /// The idle core that suits a file best.
+    fn idle(&mut self, client: u64) -> Option<&mut Seat> {
+        self.seats
+            .iter_mut()
+            .flatten()
+            .filter(|seat| !seat.leaving && matches!(seat.doing, Doing::Nothing))
+            .min_by_key(|seat| match seat.last {
+                Some(last) if last == client => 0,
+                None => 1,
+                Some(_) => 2,
+            })
+    }
+}
+
+/// The cores and the files.
+#[pin_data]
+pub(crate) struct Sched {
+    #[pin]
+    state: SpinLock<State>,
+    /// A core is idle that is about to leave.
+    #[pin]
+    idle: WaitQueue,
+}
+
+impl Sched {
+    /// Neither cores nor files.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                state <- new_spinlock!(
+                    State {
+                        seats: [const { None }; MAX_CORES],
+                        clients: KVec::new(),
+                        now: 0,
+                        next_id: 0,
+                    },
+                    "Sched::state"
+                ),
+                idle <- soc::new_wait_queue!("Sched::idle"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Adds a core, which may have a job to do at once.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if there are too many.
+    pub(crate) fn join(&self, core: &Arc<Core>) -> Result<Option<Arc<Work>>> {
+        let mut state = self.state.lock();
+        let seat = state.seats.iter_mut().find(|seat| seat.is_none());
+
+        *seat.ok_or(ENOSPC)? = Some(Seat {
+            core: core.clone(),
+            doing: Doing::Nothing,
+            leaving: false,
+            last: None,
+        });
+        Ok(Self::next_locked(&mut state, core))
+    }
+
+    /// Gives the core nothing more, waits until it is idle, and removes it. Jobs that wait while there
+    /// is no other core are handed to `fail`.
+    pub(crate) fn leave(&self, core: &Arc<Core>, mut fail: impl FnMut(Arc<Work>)) {
+        let is = |seat: &Seat| Arc::ptr_eq(&seat.core, core);
+        let leaving = |state: &mut State| {
+            if let Some(seat) = state.seats.iter_mut().flatten().find(|seat| is(seat)) {
+                seat.leaving = true;
+            }
+        };
+
+        leaving(&mut self.state.lock());
+        self.idle.wait(|| {
+            let state = self.state.lock();
+            let seat = state.seats.iter().flatten().find(|seat| is(seat));
+
+            seat.is_none_or(|seat| matches!(seat.doing, Doing::Nothing))
+        });
+
+        let seat = {
+            let mut state = self.state.lock();
+            let seat = state
+                .seats
+                .iter_mut()
+                .find(|seat| seat.as_ref().is_some_and(is));
+
+            seat.and_then(Option::take)
+        };
+        drop(seat);
+
+        while let Some(work) = {
+            let mut state = self.state.lock();
+            let work = if state.seats.iter().flatten().next().is_none() {
+                state.take()
+            } else {
+                None
+            };
+
+            if let Some(client) = work.as_ref().and_then(|work| state.client(work.client)) {
+                client.running -= 1;
+            }
+            work
+        } {
+            fail(work);
+        }
+    }
+
+    /// Calls `f` with the cores, one after the other, until it returns something.
+    pub(crate) fn find_core<R>(&self, mut f: impl FnMut(&Arc<Core>) -> Option<R>) -> Option<R> {
+        for index in 0..MAX_CORES {
+            let core = {
+                let state = self.state.lock();
+                let seat = state.seats.get(index).and_then(Option::as_ref);
+
+                seat.filter(|seat| !seat.leaving)
+                    .map(|seat| seat.core.clone())
+            };
+            if let Some(found) = core.and_then(|core| f(&core)) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Adds a file. Returns its number.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn open(&self) -> Result<u64> {
+        let mut room = KVec::<Client>::new();
+
+        loop {
+            let needed = {
+                let mut state = self.state.lock();
+                let clients = &mut state.clients;
+
+                if clients.len() == clients.capacity() && room.capacity() > clients.len() {
+                    for client in clients.drain_all() {
+                        let _ = room.push_within_capacity(client);
+                    }
+                    core::mem::swap(clients, &mut room);
+                }
+                if clients.len() < clients.capacity() {
+                    let id = state.next_id;
+                    let served = state.tick();
+
+                    state.next_id += 1;
+                    // There is room.
+                    let _ = state.clients.push_within_capacity(Client {
+                        id,
+                        ready: [const { None }; LANES],
+                        running: 0,
+                        served,
+                    });
+                    return Ok(id);
+                }
+                clients.len() + 1
+            };
+            room = KVec::with_capacity(needed.next_power_of_two().max(8), GFP_KERNEL)?;
+        }
+    }
+
+    /// Removes a file. Its jobs that wait for a core are handed to `fail`; those that have one go on.
+    pub(crate) fn close(&self, client: u64, mut fail: impl FnMut(Arc<Work>)) {
+        let client = {
+            let mut state = self.state.lock();
+            let index = state.clients.iter().position(|other| other.id == client);
+
+            index.and_then(|index| state.clients.remove(index).ok())
+        };
+        for ready in client.into_iter().flat_map(|client| client.ready).flatten() {
+            fail(ready.work);
+        }
+    }
+
+    /// A job waits for nothing but a core. Returns what is to be started now, and where.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if there is no core, `ECANCELED` if the file is gone.
+    pub(crate) fn enqueue(&self, work: Arc<Work>) -> Result<Option<(Arc<Core>, Arc<Work>)>> {
+        let mut state = self.state.lock();
+
+        if !state.seats.iter().flatten().any(|seat| !seat.leaving) {
+            return Err(ENODEV);
+        }
+        let now = state.tick();
+        let (id, lane) = (work.client, work.lane);
+        let client = state.client(id).ok_or(ECANCELED)?;
+
+        if let Some(seat) = client.ready.get_mut(lane) {
+            *seat = Some(Ready { work, since: now });
+        }
+        // As no core is idle while a job waits, an idle one is for this job.
+        let Some(core) = state.idle(id).map(|seat| seat.core.clone()) else {
+            return Ok(None);
+        };
+        Ok(Self::next_locked(&mut state, &core).map(|work| (core, work)))
+    }
+
+    /// The core has done its job. Returns the next one.
+    pub(crate) fn next(&self, core: &Arc<Core>) -> Option<Arc<Work>> {
+        let mut state = self.state.lock();
+        let seat = state
+            .seats
+            .iter_mut()
+            .flatten()
+            .find(|seat| Arc::ptr_eq(&seat.core, core))?;
+        let did = core::mem::replace(&mut seat.doing, Doing::Nothing);
+        let leaving = seat.leaving;
+
+        if let Doing::Job(client) = did {
+            if let Some(client) = state.client(client) {
+                client.running -= 1;
+            }
+        }
+        if leaving {
+            drop(state);
+            self.idle.wake_all();
+            return None;
+        }
+        Self::next_locked(&mut state, core)
+    }
+
+    fn next_locked(state: &mut State, core: &Arc<Core>) -> Option<Arc<Work>> {
+        let work = state.take()?;
+        let seat = state
+            .seats
+            .iter_mut()
+            .flatten()
+            .find(|seat| Arc::ptr_eq(&seat.core, core));
+
+        if let Some(seat) = seat {
+            seat.doing = Doing::Job(work.client);
+            seat.last = Some(work.client);
+        }
+        Some(work)
+    }
+
+    /// Lets go of an address space whose file is gone, wherever it is not in use.
+    pub(crate) fn forget(&self, space: &Arc<Space>) {
+        self.find_core::<()>(|core| {
+            core.forget(space);
+            None
+        });
+    }
+}
