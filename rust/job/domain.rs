@@ -113,8 +113,11 @@ impl Domain {
 impl Drop for Domain {
     fn drop(&mut self) {
         // Queues that were dropped in a context that cannot sleep are put away by a worker.
-        self.shared.wq().flush();
-        self.shared.realtime().flush();
+        // Twice: a job that a worker drops may hold the last reference to a queue, its own even.
+        for _ in 0..2 {
+            self.shared.wq().flush();
+            self.shared.realtime().flush();
+        }
 
         let live = self.shared.live.load(Acquire);
         if live != 0 {

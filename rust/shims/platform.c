@@ -159,6 +159,12 @@ int shim_runtime_get(struct device *dev)
 	return pm_runtime_resume_and_get(dev);
 }
 
+bool shim_runtime_get_if_active(struct device *dev)
+{
+	/* Without power management it always is. */
+	return !IS_ENABLED(CONFIG_PM) || pm_runtime_get_if_active(dev) > 0;
+}
+
 void shim_runtime_put(struct device *dev)
 {
 	pm_runtime_put_autosuspend(dev);

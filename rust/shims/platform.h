@@ -47,6 +47,7 @@ void shim_runtime_enable(struct device *dev);
 /* Waits for callbacks. Returns whether the device is on, as far as power management knows. */
 bool shim_runtime_disable(struct device *dev);
 int shim_runtime_get(struct device *dev);
+bool shim_runtime_get_if_active(struct device *dev);
 void shim_runtime_put(struct device *dev);
 void shim_runtime_autosuspend(struct device *dev, int delay_ms);
 /* After a failure, or with runtime power management disabled: the device is off. */

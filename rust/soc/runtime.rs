@@ -18,8 +18,10 @@
 //!
 //! # Blocking
 //!
-//! [`Handle::get`] waits for an operation, and so does dropping the [`Runtime`]: neither with a lock
-//! held that an operation takes. Dropping an [`Active`] does not sleep.
+//! [`Handle::get`] waits for an operation, in which memory may be allocated: not to be called where
+//! fences are about to signal, for which there is [`Handle::get_if_active`]. Dropping the [`Runtime`]
+//! waits as well: neither with a lock held that an operation takes. Dropping an [`Active`] does not
+//! sleep.
 
 use core::{
     marker::PhantomData,
@@ -185,6 +187,19 @@ impl Handle {
         }
         // INVARIANT: The function has counted.
         result.map(|()| Active(self.clone()))
+    }
+}
+
+impl Handle {
+    /// Keeps the device on if it is. Does not sleep.
+    pub fn get_if_active(self: &Arc<Self>) -> Option<Active> {
+        if self.gone.load(Acquire) {
+            return None;
+        }
+        // SAFETY: The device is valid.
+        let active = unsafe { shims::c::shim_runtime_get_if_active(raw_device(&*self.dev)) };
+        // INVARIANT: The function has counted if it says so.
+        active.then(|| Active(self.clone()))
     }
 }
 

@@ -15,14 +15,14 @@
 //!
 //! # Ordering
 //!
-//! Start: power, address space, registers, kick. End of a good job: results, outcome, next job, fence.
+//! Start: address space, registers, kick. End of a good job: results, outcome, next job, fence.
 //! End of a bad one: the core is reset first, so that it does no access any more; only then the address
 //! space is taken away, and with it the IOMMU set up anew for the next job.
 //!
 //! # Blocking
 //!
-//! Starting a job may wait for the core to be switched on, and for the other holders of `hw`; neither
-//! waits for a fence or for memory.
+//! Starting a job may wait for the other holders of `hw`, who wait neither for a fence nor for memory.
+//! The core has been switched on before.
 
 use job::Signalling;
 use kernel::{
@@ -115,6 +115,8 @@ struct Running {
 }
 
 struct Hw {
+    /// Gone when the driver lets go of the core.
+    resets: Option<Resets>,
     attached: Option<Attachment>,
     running: Option<Running>,
     /// The watchdog's timer is set.
@@ -128,7 +130,6 @@ pub(crate) struct Core {
     /// Its place in the NPU.
     index: u32,
     regs: Arc<Regs>,
-    resets: Resets,
     master: Master,
     handle: Arc<Handle>,
     sched: Arc<Sched>,
@@ -168,13 +169,13 @@ impl Core {
                 dev: parts.dev,
                 index: parts.index,
                 regs: parts.regs,
-                resets: parts.resets,
                 master: parts.master,
                 handle: parts.handle,
                 sched: parts.sched,
                 wq: Workqueue::unbound(c"rknn-watchdog")?,
                 hw <- new_mutex!(
                     Hw {
+                        resets: Some(parts.resets),
                         attached: None,
                         running: None,
                         watched: false,
@@ -192,15 +193,22 @@ impl Core {
         &self.master
     }
 
-    /// The scheduler has given this job to the core, which is idle.
-    pub(crate) fn start(self: &Arc<Self>, work: Arc<Work>, sig: &Signalling<'_>) {
+    /// The way to uses of the core.
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    /// The scheduler has given this job to the core, which is idle and on.
+    pub(crate) fn start(self: &Arc<Self>, work: Arc<Work>, active: Active, sig: &Signalling<'_>) {
+        let mut active = active;
         let mut next = Some(work);
 
         while let Some(work) = next {
-            let result = self.begin(&mut self.hw.lock(), &work);
-            let Err(err) = result else {
+            let result = self.begin(&mut self.hw.lock(), &work, active);
+            let Err((err, back)) = result else {
                 return;
             };
+            active = back;
             dev_err!(self.dev, "cannot run a job: {err:?}\n");
             let queue = work.end(Err(err));
             drop(work);
@@ -210,18 +218,29 @@ impl Core {
         }
     }
 
-    fn begin(self: &Arc<Self>, hw: &mut Hw, work: &Arc<Work>) -> Result {
-        let active = self.handle.get()?;
-        let domain = work.space.domain();
+    /// Gives the core the address space of a job, unless it has it.
+    fn switch(&self, hw: &mut Hw, space: &Space) -> Result {
         let has = hw
             .attached
             .as_ref()
-            .is_some_and(|attached| Arc::ptr_eq(attached.domain(), domain));
+            .is_some_and(|attached| Arc::ptr_eq(attached.domain(), space.domain()));
 
         if !has {
             // Only one at a time.
             hw.attached = None;
-            hw.attached = Some(self.master.attach(domain)?);
+            hw.attached = Some(self.master.attach(space.domain())?);
+        }
+        Ok(())
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        hw: &mut Hw,
+        work: &Arc<Work>,
+        active: Active,
+    ) -> Result<(), (Error, Active)> {
+        if let Err(err) = self.switch(hw, &work.space) {
+            return Err((err, active));
         }
         let now = Instant::now();
         hw.running = Some(Running {
@@ -232,7 +251,11 @@ impl Core {
             began: now,
             active,
         });
-        self.kick(hw).inspect_err(|_| hw.running = None)?;
+        if let Err(err) = self.kick(hw) {
+            if let Some(Running { active, .. }) = hw.running.take() {
+                return Err((err, active));
+            }
+        }
         self.watch(hw, LIST_TIMEOUT_MS);
         Ok(())
     }
@@ -301,20 +324,21 @@ impl Core {
         let queue = work.end(result);
         drop(work);
 
-        let next = self.sched.next(self);
-        let failed = next.filter(|next| self.begin(&mut hw, next).is_err());
+        let failed = self.sched.next(self).and_then(|next| {
+            let result = self.begin(&mut hw, &next, active);
+            result.err().map(|(_, active)| (next, active))
+        });
         drop(hw);
-        drop(active);
         queue.check(sig);
-        if let Some(next) = failed {
+        if let Some((next, active)) = failed {
             // Once more, for the error.
-            self.start(next, sig);
+            self.start(next, active, sig);
         }
     }
 
     /// Makes the core stop whatever it does, and takes its address space away.
     fn recover(&self, hw: &mut Hw) {
-        if let Err(err) = self.resets.pulse(RESET_TIME) {
+        if let Some(Err(err)) = hw.resets.as_ref().map(|resets| resets.pulse(RESET_TIME)) {
             dev_err!(self.dev, "cannot be reset: {err:?}\n");
         }
         // The reset has hit the IOMMU too: the next job sets it up anew.
@@ -379,7 +403,9 @@ impl Core {
     /// The core is idle and gets no job any more: lets go of everything.
     pub(crate) fn retire(self: &Arc<Self>) {
         soc::wq::disable_delayed_sync::<_, 0>(self);
-        self.hw.lock().attached = None;
+        let mut hw = self.hw.lock();
+        hw.attached = None;
+        hw.resets = None;
     }
 }
 

@@ -80,6 +80,11 @@ impl File {
         &self.space
     }
 
+    /// The number by which the scheduler knows the file.
+    pub(crate) fn client(&self) -> u64 {
+        self.client.id
+    }
+
     /// The file's lanes.
     pub(crate) fn lanes(&self) -> &[Arc<Queue<Lane>>] {
         &self.lanes

@@ -48,7 +48,10 @@ use crate::{
         Lists,
         MAX_LISTS, //
     },
-    sched::Sched,
+    sched::{
+        Sched,
+        Ticket, //
+    },
     space::Space, //
 };
 
@@ -149,6 +152,7 @@ impl Work {
 pub(crate) struct Job {
     work: Arc<Work>,
     _buffers: KVVec<ARef<Bo>>,
+    _tickets: Arc<KVec<Ticket>>,
 }
 
 impl Job {
@@ -162,6 +166,7 @@ impl Job {
         lane: &Arc<Queue<Lane>>,
         mut tasks: KVVec<Task>,
         buffers: KVVec<ARef<Bo>>,
+        tickets: &Arc<KVec<Ticket>>,
     ) -> Result<Self> {
         link(&mut tasks, |task, next| space.is_chained(task, next));
         Ok(Self {
@@ -177,6 +182,7 @@ impl Job {
                 GFP_KERNEL,
             )?,
             _buffers: buffers,
+            _tickets: tickets.clone(),
         })
     }
 }
@@ -233,8 +239,8 @@ impl Backend for Lane {
     const DEFER_DROP: bool = true;
 
     fn run(&self, job: &mut Job, sig: &Signalling<'_>) -> Result<Run> {
-        if let Some((core, work)) = self.sched.enqueue(job.work.clone())? {
-            core.start(work, sig);
+        if let Some(start) = self.sched.enqueue(job.work.clone())? {
+            start.go(sig);
         }
         Ok(Run::Started)
     }

@@ -68,12 +68,10 @@ struct Seated(Arc<Core>, Arc<Npu>);
 
 impl Drop for Seated {
     fn drop(&mut self) {
-        Signalling::section(|sig| {
-            self.1.sched().leave(&self.0, |work| {
-                let queue = work.end(Err(ENODEV));
-                drop(work);
-                queue.check_deferred(sig);
-            });
+        self.1.sched().leave(&self.0, |work| {
+            let queue = work.end(Err(ENODEV));
+            drop(work);
+            Signalling::section(|sig| queue.check_deferred(sig));
         });
     }
 }
@@ -87,12 +85,22 @@ impl Drop for Retired {
     }
 }
 
+/// Registers that are mapped.
+struct Mapped(Arc<Regs>);
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        self.0.revoke();
+    }
+}
+
 /// What exists while the driver is bound to a core. The order of the fields is the order of teardown.
 pub(crate) struct Data {
     _seated: Seated,
     _irq: Irq<Interrupt>,
     _retired: Retired,
     _runtime: Runtime,
+    _mapped: Mapped,
 }
 
 /// Names what is missing, unless it may still come.
@@ -125,6 +133,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     )?;
     let windows = say(dev, "no registers", Windows::map(pdev))?;
     let regs = Arc::pin_init(Regs::new(windows), GFP_KERNEL)?;
+    let mapped = Mapped(regs.clone());
     // Without power they must not be touched.
     regs.close();
 
@@ -154,17 +163,20 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let irq = say(dev, "no interrupt", irq)?;
 
     runtime.autosuspend(AUTOSUSPEND_MS);
-    let work = npu.sched().join(&core)?;
+    npu.sched().join(&core)?;
     let seated = Seated(core.clone(), npu.clone());
-    if let Some(work) = work {
-        Signalling::section(|sig| core.start(work, sig));
-    }
+    Signalling::section(|sig| {
+        while let Some(start) = npu.sched().dispatch() {
+            start.go(sig);
+        }
+    });
     dev_info!(dev, "core {index}, version {version:#x}\n");
     Ok(Data {
         _seated: seated,
         _irq: irq,
         _retired: retired,
         _runtime: runtime,
+        _mapped: mapped,
     })
 }
 

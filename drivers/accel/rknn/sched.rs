@@ -7,20 +7,29 @@
 //! those the one that was served the longest time ago. A job that finds several cores idle takes one
 //! that has its address space already.
 //!
+//! Switching a core on allocates memory, so it cannot wait until a job runs. A submission keeps as many
+//! cores on as it can use ([`Ticket`]), from before its commit until its last job has ended; which of
+//! the cores that are on runs a job is decided later.
+//!
 //! # Locking
 //!
 //! One spinlock, held for looking at the tables, and innermost.
 //!
 //! # Ordering
 //!
-//! No core is idle while a job waits for one: who makes a core idle looks for a job, and who brings a
-//! job looks for a core, under the same lock. A core that was given a job is busy from then on, whatever
-//! happens before the job is on the hardware.
+//! No core that is on is idle while a job waits for one: who makes a core idle looks for a job, and who
+//! brings a job looks for a core, under the same lock; who removes the core that was kept on for a job
+//! switches another one on. A core that was given a job is busy from then on, whatever happens before
+//! the job is on the hardware.
 //!
 //! # Blocking
 //!
 //! [`Sched::leave`] waits until the core is idle, and so for its job. Nothing else waits.
 
+use ::job::{
+    MayBlock,
+    Signalling, //
+};
 use kernel::{
     new_spinlock,
     prelude::*,
@@ -29,7 +38,10 @@ use kernel::{
         SpinLock, //
     }, //
 };
-use soc::wait::WaitQueue;
+use soc::{
+    runtime::Active,
+    wait::WaitQueue, //
+};
 
 use crate::{
     core::Core,
@@ -58,6 +70,46 @@ struct Seat {
     leaving: bool,
     /// The file of its last job, whose address space it still has.
     last: Option<u64>,
+    /// How many submissions keep it on.
+    tickets: u32,
+}
+
+/// A job for an idle core that is on.
+pub(crate) struct Start {
+    core: Arc<Core>,
+    work: Arc<Work>,
+    active: Active,
+}
+
+impl Start {
+    /// Begins with the job.
+    pub(crate) fn go(self, sig: &Signalling<'_>) {
+        self.core.start(self.work, self.active, sig);
+    }
+}
+
+/// A core that a submission keeps on.
+pub(crate) struct Ticket {
+    core: Arc<Core>,
+    sched: Arc<Sched>,
+    active: Option<Active>,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.active = None;
+        let mut state = self.sched.state.lock();
+
+        if let Some(seat) = state.seat(&self.core) {
+            seat.tickets = seat.tickets.saturating_sub(1);
+        }
+    }
+}
+
+/// How many cores a submission of so many jobs keeps on. To keep all on together, with whatever is
+/// submitted, return `cores`.
+fn cores_wanted(jobs: usize, cores: usize) -> usize {
+    jobs.min(LANES).min(cores)
 }
 
 struct Ready {
@@ -118,17 +170,45 @@ impl State {
         Some(ready.work)
     }
 
-    /// The idle core that suits a file best.
-    fn idle(&mut self, client: u64) -> Option<&mut Seat> {
+    fn seat(&mut self, core: &Arc<Core>) -> Option<&mut Seat> {
         self.seats
             .iter_mut()
             .flatten()
-            .filter(|seat| !seat.leaving && matches!(seat.doing, Doing::Nothing))
-            .min_by_key(|seat| match seat.last {
+            .find(|seat| Arc::ptr_eq(&seat.core, core))
+    }
+
+    /// The idle core that suits a file best, of those that are on.
+    fn idle(&self, client: u64) -> Option<(Arc<Core>, Active)> {
+        let mut best: Option<(u32, Arc<Core>, Active)> = None;
+
+        for seat in self.seats.iter().flatten() {
+            if seat.leaving || !matches!(seat.doing, Doing::Nothing) {
+                continue;
+            }
+            let rank = match seat.last {
                 Some(last) if last == client => 0,
                 None => 1,
                 Some(_) => 2,
-            })
+            };
+            if best.as_ref().is_some_and(|(other, ..)| *other <= rank) {
+                continue;
+            }
+            if let Some(active) = seat.core.handle().get_if_active() {
+                best = Some((rank, seat.core.clone(), active));
+            }
+        }
+        best.map(|(_, core, active)| (core, active))
+    }
+
+    /// The next job, for a core that is idle.
+    fn next(&mut self, core: &Arc<Core>) -> Option<Arc<Work>> {
+        let work = self.take()?;
+
+        if let Some(seat) = self.seat(core) {
+            seat.doing = Doing::Job(work.client);
+            seat.last = Some(work.client);
+        }
+        Some(work)
     }
 }
 
@@ -162,12 +242,12 @@ impl Sched {
         )
     }
 
-    /// Adds a core, which may have a job to do at once.
+    /// Adds a core.
     ///
     /// # Errors
     ///
     /// `ENOSPC` if there are too many.
-    pub(crate) fn join(&self, core: &Arc<Core>) -> Result<Option<Arc<Work>>> {
+    pub(crate) fn join(&self, core: &Arc<Core>) -> Result {
         let mut state = self.state.lock();
         let seat = state.seats.iter_mut().find(|seat| seat.is_none());
 
@@ -176,8 +256,81 @@ impl Sched {
             doing: Doing::Nothing,
             leaving: false,
             last: None,
+            tickets: 0,
         });
-        Ok(Self::next_locked(&mut state, core))
+        Ok(())
+    }
+
+    /// A job that waits, and an idle core for it.
+    pub(crate) fn dispatch(&self) -> Option<Start> {
+        let mut state = self.state.lock();
+        let client = state
+            .clients
+            .iter()
+            .find(|client| client.oldest().is_some())?
+            .id;
+        let (core, active) = state.idle(client)?;
+        let work = state.next(&core)?;
+
+        Some(Start { core, work, active })
+    }
+
+    /// Keeps as many cores on as a submission of `jobs` jobs can use, those that the file had last and
+    /// those that fewer others keep on first. Switches them on where they are not.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if there is no core; what switching on has failed with, if none could be.
+    pub(crate) fn tickets(
+        self: &Arc<Self>,
+        _ctx: &MayBlock,
+        client: u64,
+        jobs: usize,
+    ) -> Result<KVec<Ticket>> {
+        let mut tickets = KVec::with_capacity(MAX_CORES, GFP_KERNEL)?;
+        {
+            let mut state = self.state.lock();
+            let cores = state.seats.iter().flatten().count();
+
+            for _ in 0..cores_wanted(jobs, cores) {
+                let has = |seat: &Seat| {
+                    let seats: &KVec<Ticket> = &tickets;
+                    seats
+                        .iter()
+                        .any(|ticket| Arc::ptr_eq(&ticket.core, &seat.core))
+                };
+                let seat = state
+                    .seats
+                    .iter_mut()
+                    .flatten()
+                    .filter(|seat| !seat.leaving && !has(seat))
+                    .min_by_key(|seat| (seat.tickets, seat.last != Some(client)));
+                let Some(seat) = seat else {
+                    break;
+                };
+                seat.tickets += 1;
+                let ticket = Ticket {
+                    core: seat.core.clone(),
+                    sched: self.clone(),
+                    active: None,
+                };
+                // There is room.
+                let _ = tickets.push_within_capacity(ticket);
+            }
+        }
+
+        let mut result = Err(ENODEV);
+        for ticket in &mut tickets {
+            match ticket.core.handle().get() {
+                Ok(active) => {
+                    ticket.active = Some(active);
+                    result = Ok(());
+                }
+                Err(err) if result.is_err() => result = Err(err),
+                Err(_) => {}
+            }
+        }
+        result.map(|()| tickets)
     }
 
     /// Gives the core nothing more, waits until it is idle, and removes it. Jobs that wait while there
@@ -209,21 +362,31 @@ impl Sched {
         };
         drop(seat);
 
-        while let Some(work) = {
-            let mut state = self.state.lock();
-            let work = if state.seats.iter().flatten().next().is_none() {
-                state.take()
-            } else {
-                None
-            };
-
-            if let Some(client) = work.as_ref().and_then(|work| state.client(work.client)) {
-                client.running -= 1;
-            }
-            work
-        } {
+        while let Some(work) = self.take_if_deserted() {
             fail(work);
         }
+        // It may have been kept on for jobs that wait.
+        let active = self.find_core(|core| core.handle().get().ok());
+        Signalling::section(|sig| {
+            while let Some(start) = self.dispatch() {
+                start.go(sig);
+            }
+        });
+        drop(active);
+    }
+
+    /// A job that waits, if there is no core any more.
+    fn take_if_deserted(&self) -> Option<Arc<Work>> {
+        let mut state = self.state.lock();
+
+        if state.seats.iter().flatten().next().is_some() {
+            return None;
+        }
+        let work = state.take()?;
+        if let Some(client) = state.client(work.client) {
+            client.running -= 1;
+        }
+        Some(work)
     }
 
     /// Calls `f` with the cores, one after the other, until it returns something.
@@ -300,7 +463,7 @@ impl Sched {
     /// # Errors
     ///
     /// `ENODEV` if there is no core, `ECANCELED` if the file is gone.
-    pub(crate) fn enqueue(&self, work: Arc<Work>) -> Result<Option<(Arc<Core>, Arc<Work>)>> {
+    pub(crate) fn enqueue(&self, work: Arc<Work>) -> Result<Option<Start>> {
         let mut state = self.state.lock();
 
         if !state.seats.iter().flatten().any(|seat| !seat.leaving) {
@@ -313,21 +476,17 @@ impl Sched {
         if let Some(seat) = client.ready.get_mut(lane) {
             *seat = Some(Ready { work, since: now });
         }
-        // As no core is idle while a job waits, an idle one is for this job.
-        let Some(core) = state.idle(id).map(|seat| seat.core.clone()) else {
+        // It may be the turn of another job that waits.
+        let Some((core, active)) = state.idle(id) else {
             return Ok(None);
         };
-        Ok(Self::next_locked(&mut state, &core).map(|work| (core, work)))
+        Ok(state.next(&core).map(|work| Start { core, work, active }))
     }
 
     /// The core has done its job. Returns the next one.
     pub(crate) fn next(&self, core: &Arc<Core>) -> Option<Arc<Work>> {
         let mut state = self.state.lock();
-        let seat = state
-            .seats
-            .iter_mut()
-            .flatten()
-            .find(|seat| Arc::ptr_eq(&seat.core, core))?;
+        let seat = state.seat(core)?;
         let did = core::mem::replace(&mut seat.doing, Doing::Nothing);
         let leaving = seat.leaving;
 
@@ -341,22 +500,7 @@ impl Sched {
             self.idle.wake_all();
             return None;
         }
-        Self::next_locked(&mut state, core)
-    }
-
-    fn next_locked(state: &mut State, core: &Arc<Core>) -> Option<Arc<Work>> {
-        let work = state.take()?;
-        let seat = state
-            .seats
-            .iter_mut()
-            .flatten()
-            .find(|seat| Arc::ptr_eq(&seat.core, core));
-
-        if let Some(seat) = seat {
-            seat.doing = Doing::Job(work.client);
-            seat.last = Some(work.client);
-        }
-        Some(work)
+        state.next(core)
     }
 
     /// Lets go of an address space whose file is gone, wherever it is not in use.

@@ -9,13 +9,13 @@
 //!
 //! # Ordering
 //!
-//! Copy and check everything, look everything up, lock, prepare, commit. A job waits for those that
+//! Copy and check everything, look everything up, switch cores on, lock, prepare, commit. A job waits for those that
 //! have written what it names, and for those that have read what it writes: jobs of others by the
 //! fences in the reservations, earlier jobs of the same call by their own.
 //!
 //! # Blocking
 //!
-//! Waits for reservation locks, interruptibly. Never for a fence.
+//! Waits for cores to be switched on, and for reservation locks, interruptibly. Never for a fence.
 
 use ::job::{
     Batch,
@@ -49,7 +49,10 @@ use crate::{
         Lane,
         Task, //
     },
-    sched::LANES, //
+    sched::{
+        Ticket,
+        LANES, //
+    }, //
 };
 
 /// A buffer that one or several of the jobs name.
@@ -261,6 +264,7 @@ fn prepare(
     ctx: &MayBlock,
     file: &DrmFile,
     requests: &mut Requests,
+    tickets: &Arc<KVec<Ticket>>,
     locked: &exec::Locked<'_>,
 ) -> Result<Batch<Lane>> {
     let mut batch = Batch::new();
@@ -290,7 +294,7 @@ fn prepare(
         let lane = choose(&lanes.lengths, &behind).ok_or(EINVAL)?;
         let queue = lanes.queues.get(lane).ok_or(EINVAL)?;
         let tasks = core::mem::replace(&mut request.tasks, KVVec::new());
-        let job = Job::new(file.space(), queue, tasks, held)?;
+        let job = Job::new(file.space(), queue, tasks, held, tickets)?;
         let mut prepared = queue.prepare(ctx, job, 1)?;
 
         for access in &request.accesses {
@@ -350,10 +354,11 @@ pub(crate) fn submit(
     if args.job_count == 0 {
         return Ok(0);
     }
-    dev.bound().sched.find_core(|_| Some(())).ok_or(ENODEV)?;
-
     let mut ctx = MayBlock::new();
     let mut requests = Requests::read(args, file)?;
+    let jobs = requests.requests.len();
+    let tickets = dev.bound().sched.tickets(&ctx, file.client(), jobs)?;
+    let tickets = Arc::new(tickets, GFP_KERNEL)?;
 
     // The closures run one after the other, but both borrow.
     let requests = core::cell::RefCell::new(&mut requests);
@@ -368,7 +373,7 @@ pub(crate) fn submit(
         },
         |locked| {
             let mut requests = requests.borrow_mut();
-            let batch = prepare(&ctx, file, &mut requests, locked)?;
+            let batch = prepare(&ctx, file, &mut requests, &tickets, locked)?;
 
             batch.commit(&mut ctx, |_, fences| {
                 for (request, fence) in requests.requests.iter().zip(fences) {
