@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* Lists that go on to the next one by themselves: the NPU runs them in one go. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite.h"
+
+struct chain {
+	struct npu_bo bo;
+	struct drm_rocket_task *tasks;
+	uint32_t count;
+};
+
+/* The same layer again and again. */
+static int chain_create(struct npu *npu, const struct layer *layer, const struct loaded *loaded,
+			uint32_t count, bool linked, struct chain *chain)
+{
+	const uint32_t stride = LIST_WORDS * sizeof(uint64_t);
+	uint64_t words[LIST_WORDS];
+	int ret = npu_bo_create(npu, count * stride, &chain->bo);
+
+	if (ret)
+		return ret;
+	chain->count = count;
+	chain->tasks = calloc(count, sizeof(*chain->tasks));
+	for (uint32_t i = 0; i < count; i++) {
+		struct next next = { chain->bo.iova + (i + 1) * stride, 0 };
+
+		next.words = layer_list(layer, loaded, NULL, words);
+		chain->tasks[i].regcmd = chain->bo.iova + i * stride;
+		chain->tasks[i].regcmd_count =
+			layer_list(layer, loaded, linked && i + 1 < count ? &next : NULL,
+				   (uint64_t *)(chain->bo.map + i * stride));
+	}
+	return npu_bo_fini(&chain->bo);
+}
+
+static void chain_destroy(struct chain *chain)
+{
+	npu_bo_destroy(&chain->bo);
+	free(chain->tasks);
+}
+
+FIXTURE(chain) {
+	struct npu npu;
+	struct layer layer;
+	struct loaded loaded;
+	struct hwmodel_counters before;
+};
+
+FIXTURE_SETUP(chain)
+{
+	NEEDS_MODEL();
+	ASSERT_EQ(0, npu_open(&self->npu));
+	layer_generate(&self->layer, 3, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	ASSERT_EQ(0, layer_load(&self->npu, &self->layer, &self->loaded));
+	memset(self->loaded.output.map, 0x55, self->loaded.output.size);
+	ASSERT_EQ(0, hwmodel_read(&self->before));
+}
+
+FIXTURE_TEARDOWN(chain)
+{
+	hwmodel_inject("clear");
+	layer_unload(&self->loaded);
+	layer_free(&self->layer);
+	npu_close(&self->npu);
+}
+
+static uint64_t counted(const struct hwmodel_counters *before, const char *name)
+{
+	struct hwmodel_counters after;
+
+	hwmodel_read(&after);
+	return hwmodel_get(&after, name) - hwmodel_get(before, name);
+}
+
+static uint64_t tasks(const struct hwmodel_counters *before)
+{
+	return counted(before, "npu0_task") + counted(before, "npu1_task") +
+	       counted(before, "npu2_task");
+}
+
+static int run(struct npu *npu, const struct chain *chain, const struct loaded *loaded)
+{
+	struct drm_rocket_job job = npu_job(chain->tasks, chain->count, &loaded->input,
+					    &loaded->output);
+
+	return npu_submit(npu, &job, 1);
+}
+
+TEST_F(chain, lists_that_are_not_chained_run_one_by_one)
+{
+	struct chain chain;
+
+	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 8, false, &chain));
+	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
+	EXPECT_EQ(8, tasks(&self->before));
+	EXPECT_EQ(8, counted(&self->before, "npu_kick"));
+	chain_destroy(&chain);
+}
+
+/* The C driver starts each list by itself, from its interrupt. */
+TEST_F(chain, lists_that_are_chained_run_in_one_kick)
+{
+	struct chain chain;
+
+	KNOWN_C_DEFECT("each list costs a kick and an interrupt");
+	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 320, true, &chain));
+	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
+	EXPECT_EQ(320, tasks(&self->before));
+	EXPECT_EQ(1, counted(&self->before, "npu_kick"));
+	EXPECT_GE(5, counted(&self->before, "irq_npu"));
+	chain_destroy(&chain);
+}
+
+/* The hardware's count of lists has 12 bits. */
+TEST_F(chain, a_chain_that_is_too_long_for_one_kick_takes_two)
+{
+	struct chain chain;
+
+	KNOWN_C_DEFECT("each list costs a kick and an interrupt");
+	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 5000, true, &chain));
+	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
+	EXPECT_EQ(5000, tasks(&self->before));
+	EXPECT_EQ(2, counted(&self->before, "npu_kick"));
+	chain_destroy(&chain);
+}
+
+/* The C driver gives a job half a second, however many lists it has. */
+TEST_F(chain, a_job_may_take_long_if_none_of_its_lists_does)
+{
+	struct chain chain;
+	int fence;
+
+	KNOWN_C_DEFECT("the time for a job does not depend on its tasks");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 100000000"));
+	for (uint32_t linked = 0; linked < 2; linked++) {
+		ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 12, linked,
+					  &chain));
+		ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
+		fence = npu_bo_fence(&self->loaded.output);
+		ASSERT_LE(0, fence);
+		EXPECT_EQ(1, fence_wait(fence));
+		chain_destroy(&chain);
+	}
+	EXPECT_EQ(24, tasks(&self->before));
+	EXPECT_EQ(0, counted(&self->before, "npu_reset"));
+}
+
+TEST_F(chain, a_list_that_hangs_in_a_chain_ends_the_job)
+{
+	struct chain chain;
+	int fence;
+
+	KNOWN_C_DEFECT("the IOMMU is detached while the core still runs");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 20000000"));
+	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 12, true, &chain));
+	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
+	fence = npu_bo_fence(&self->loaded.output);
+	ASSERT_LE(0, fence);
+	/* The one that runs goes on; the next one, or the one after it, hangs. */
+	for (uint32_t core = 0; core < 3; core++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "npu hang %u", core);
+		ASSERT_EQ(0, hwmodel_inject(line));
+	}
+	EXPECT_EQ(-ETIMEDOUT, fence_wait(fence));
+	EXPECT_GT(12, tasks(&self->before));
+	EXPECT_EQ(1, counted(&self->before, "npu_reset"));
+	ASSERT_EQ(0, hwmodel_inject("clear"));
+	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
+	chain_destroy(&chain);
+}
+
+/* What user space changes after the call is its own affair. */
+TEST_F(chain, a_chain_that_leads_nowhere_fails_its_job)
+{
+	struct chain chain;
+	uint64_t *last;
+	int fence;
+
+	KNOWN_C_DEFECT("the end of a list is not looked at");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 50000000"));
+	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 4, true, &chain));
+	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
+	fence = npu_bo_fence(&self->loaded.output);
+	ASSERT_LE(0, fence);
+	last = (uint64_t *)chain.bo.map + 2 * LIST_WORDS + chain.tasks[2].regcmd_count;
+	last[-4] = 0x0101ull << 48 | 0xf0000000ull << 16 | 0x10;
+	EXPECT_EQ(-EIO, fence_wait(fence));
+	chain_destroy(&chain);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* Cores that come and go while there is work, and the module that drives them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cores.h"
+#include "suite.h"
+
+FIXTURE(cores) {
+	struct npu npu;
+	struct lists lists;
+	struct layer layer;
+	struct loaded loaded[3];
+	struct hwmodel_counters before;
+};
+
+FIXTURE_SETUP(cores)
+{
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("a core that goes leaves its place in the table");
+	ASSERT_EQ(0, npu_open(&self->npu));
+	ASSERT_EQ(3, cores_count());
+	ASSERT_EQ(0, lists_create(&self->npu, &self->lists));
+	layer_generate(&self->layer, 1, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		ASSERT_EQ(0, layer_load(&self->npu, &self->layer, &self->loaded[i]));
+		lists_add(&self->lists, &self->layer, &self->loaded[i]);
+		memset(self->loaded[i].output.map, 0x55, self->loaded[i].output.size);
+	}
+	ASSERT_EQ(0, hwmodel_read(&self->before));
+}
+
+FIXTURE_TEARDOWN(cores)
+{
+	hwmodel_inject("clear");
+	for (uint32_t i = 0; i < 3; i++) {
+		if (!core_is_bound(i))
+			core_bind(i);
+		layer_unload(&self->loaded[i]);
+	}
+	layer_free(&self->layer);
+	lists_destroy(&self->lists);
+	npu_close(&self->npu);
+}
+
+static const char * const tasks[] = { "npu0_task", "npu1_task", "npu2_task" };
+
+static uint64_t counted(const struct hwmodel_counters *before, const char *name)
+{
+	struct hwmodel_counters after;
+
+	hwmodel_read(&after);
+	return hwmodel_get(&after, name) - hwmodel_get(before, name);
+}
+
+static int submit(struct npu *npu, const struct lists *lists, const struct loaded *loaded,
+		  uint32_t count)
+{
+	struct drm_rocket_job jobs[3];
+
+	for (uint32_t i = 0; i < count; i++)
+		jobs[i] = npu_job(&lists->tasks[i], 1, &loaded[i].input, &loaded[i].output);
+	return npu_submit(npu, jobs, count);
+}
+
+TEST_F(cores, one_that_is_unbound_ends_its_job_first)
+{
+	ASSERT_EQ(0, hwmodel_inject("npu delay 200000000"));
+	ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
+	ASSERT_EQ(0, core_unbind(1));
+	EXPECT_EQ(1, counted(&self->before, "npu1_task"));
+	for (uint32_t i = 0; i < 3; i++)
+		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
+	EXPECT_EQ(0, counted(&self->before, "npu_reset"));
+}
+
+TEST_F(cores, the_others_go_on_without_it_and_it_can_come_back)
+{
+	ASSERT_EQ(0, core_unbind(0));
+	ASSERT_EQ(0, hwmodel_inject("npu delay 50000000"));
+	for (uint32_t n = 0; n < 4; n++) {
+		ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
+		for (uint32_t i = 0; i < 3; i++)
+			EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
+	}
+	EXPECT_EQ(0, counted(&self->before, "npu0_task"));
+	EXPECT_EQ(12, counted(&self->before, "npu1_task") + counted(&self->before, "npu2_task"));
+	ASSERT_EQ(0, core_bind(0));
+	ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
+	for (uint32_t i = 0; i < 3; i++)
+		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
+	EXPECT_EQ(1, counted(&self->before, "npu0_task"));
+}
+
+/* What kept a core on for jobs that wait goes with it: another one is switched on for them. */
+TEST_F(cores, jobs_that_wait_move_to_another_core)
+{
+	struct drm_rocket_job jobs[4];
+
+	ASSERT_EQ(0, hwmodel_inject("npu delay 100000000"));
+	/* One after the other, so that one core is on for all of them. */
+	for (uint32_t i = 0; i < 4; i++) {
+		jobs[i] = npu_job(&self->lists.tasks[0], 1, &self->loaded[0].input,
+				  &self->loaded[0].output);
+		ASSERT_EQ(0, npu_submit(&self->npu, &jobs[i], 1));
+	}
+	ASSERT_EQ(0, core_unbind(0));
+	ASSERT_EQ(0, core_unbind(1));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[0]));
+	EXPECT_EQ(4, counted(&self->before, tasks[0]) + counted(&self->before, tasks[1]) +
+		     counted(&self->before, tasks[2]));
+	EXPECT_EQ(0, counted(&self->before, "npu_reset"));
+}
+
+TEST_F(cores, without_any_of_them_jobs_and_files_are_refused)
+{
+	struct npu other;
+	int fd;
+
+	for (uint32_t i = 0; i < 3; i++)
+		ASSERT_EQ(0, core_unbind(i));
+	EXPECT_EQ(-ENODEV, submit(&self->npu, &self->lists, self->loaded, 1));
+	fd = open(self->npu.node, O_RDWR | O_CLOEXEC);
+	EXPECT_EQ(-1, fd);
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(0, npu_bo_prep(&self->loaded[0].output, PATIENCE));
+	for (uint32_t i = 0; i < 3; i++)
+		ASSERT_EQ(0, core_bind(i));
+	ASSERT_EQ(0, npu_open(&other));
+	npu_close(&other);
+	ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
+	for (uint32_t i = 0; i < 3; i++)
+		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
+}
+
+/* Unbinding and binding, again and again, in the middle of everything. */
+TEST_F(cores, come_and_go_while_jobs_run)
+{
+	ASSERT_EQ(0, hwmodel_inject("npu delay 2000000"));
+	for (uint32_t n = 0; n < 30; n++) {
+		uint32_t core = n % 3;
+
+		ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
+		ASSERT_EQ(0, core_unbind(core));
+		ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
+		ASSERT_EQ(0, core_bind(core));
+		for (uint32_t i = 0; i < 3; i++)
+			ASSERT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
+	}
+	EXPECT_EQ(180, counted(&self->before, tasks[0]) + counted(&self->before, tasks[1]) +
+		       counted(&self->before, tasks[2]));
+}
+
+TEST_F(cores, the_module_goes_when_no_file_is_open_and_comes_back)
+{
+	const char *path = driver_path();
+
+	if (!path)
+		SKIP(return, "DRM_TEST_MODULE does not say where the driver is");
+	EXPECT_EQ(-EAGAIN, driver_unload());
+	for (uint32_t i = 0; i < 3; i++)
+		layer_unload(&self->loaded[i]);
+	lists_destroy(&self->lists);
+	npu_close(&self->npu);
+	for (uint32_t n = 0; n < 5; n++) {
+		ASSERT_EQ(0, driver_unload());
+		EXPECT_NE(0, access("/dev/accel/accel0", F_OK));
+		ASSERT_EQ(0, driver_load(path));
+		ASSERT_EQ(0, npu_open(&self->npu));
+		EXPECT_NE(0, access("/dev/accel/accel1", F_OK));
+		if (n < 4)
+			npu_close(&self->npu);
+	}
+	ASSERT_EQ(0, lists_create(&self->npu, &self->lists));
+	for (uint32_t i = 0; i < 3; i++) {
+		ASSERT_EQ(0, layer_load(&self->npu, &self->layer, &self->loaded[i]));
+		lists_add(&self->lists, &self->layer, &self->loaded[i]);
+	}
+	ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
+	for (uint32_t i = 0; i < 3; i++)
+		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
+}
+
+TEST_HARNESS_MAIN
