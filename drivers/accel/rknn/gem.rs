@@ -40,13 +40,18 @@ pub(crate) type Bo = drm::gem::Object<Driver>;
 /// The driver's part of a buffer: where it is, and in which address space.
 pub(crate) struct BoData {
     node: Node,
-    _space: Arc<Space>,
+    space: Arc<Space>,
 }
 
 impl BoData {
     /// Where the NPU sees it.
     pub(crate) fn address(&self) -> u64 {
         self.node.start()
+    }
+
+    /// Whether that is an address in this space.
+    pub(crate) fn is_in(&self, space: &Arc<Space>) -> bool {
+        Arc::ptr_eq(&self.space, space)
     }
 }
 
@@ -68,7 +73,7 @@ pub(crate) fn create(dev: &Entered<'_>, space: &Arc<Space>, size: u64) -> Result
     let at = node.start();
     let data = BoData {
         node,
-        _space: space.clone(),
+        space: space.clone(),
     };
     let bo = Bo::new(dev, size, Flags::WRITE_BACK, None, Ok::<_, Error>(data))?;
 

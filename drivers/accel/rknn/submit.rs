@@ -90,8 +90,8 @@ struct Requests {
 impl Requests {
     /// # Errors
     ///
-    /// `EINVAL` for a job without tasks, a list without words, structure sizes that are too small and
-    /// counts that overflow; `ENOENT` for an unknown handle; `EFAULT`, `E2BIG`, `ENOMEM`.
+    /// `EINVAL` for a job without tasks, a list without words, structure sizes that are too small,
+    /// counts that overflow and buffers of other files; `ENOENT` for an unknown handle; `EFAULT`, `E2BIG`, `ENOMEM`.
     fn read(args: &uapi::drm_rocket_submit, file: &DrmFile) -> Result<Self> {
         let jobs = uobj::read_array::<uapi::drm_rocket_job>(
             args.jobs,
@@ -159,7 +159,13 @@ impl Requests {
         let handles = uobj::read_array::<u32>(array, count, SIZE, size_of::<u32>())?;
 
         for handle in &handles {
-            let place = self.place(file.lookup(*handle)?)?;
+            let bo = file.lookup(*handle)?;
+
+            // It has come from another file, and means nothing in this one's lists.
+            if !bo.is_in(file.space()) {
+                return Err(EINVAL);
+            }
+            let place = self.place(bo)?;
             let job = Some(self.requests.len());
             let buffer = self.buffers.get_mut(place).ok_or(EINVAL)?;
 

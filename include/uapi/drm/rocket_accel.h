@@ -157,8 +157,8 @@ struct drm_rocket_job {
  * Either all jobs are queued or none is. No job at all is fine and does nothing.
  *
  * Errors: ``EINVAL`` for a job without tasks, a list without words, with more than 131072 or at an
- * address that is no multiple of 16, structure sizes below those of this version, or counts that
- * overflow; ``ENOENT`` for an unknown handle.
+ * address that is no multiple of 16, structure sizes below those of this version, counts that
+ * overflow, or a buffer that another file has created; ``ENOENT`` for an unknown handle.
  */
 struct drm_rocket_submit {
 	/** @jobs: In: address of an array of &struct drm_rocket_job. */

@@ -106,6 +106,47 @@ TEST_F(bo, nobody_waits_for_an_idle_buffer)
 	npu_bo_destroy(&bo);
 }
 
+TEST_F(bo, an_exported_buffer_comes_back_as_itself)
+{
+	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC };
+	struct npu_bo bo;
+	uint32_t handle;
+
+	ASSERT_EQ(0, npu_bo_create(&self->npu, 4096, &bo));
+	handle = prime.handle = bo.handle;
+	ASSERT_EQ(0, npu_ioctl(self->npu.fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime));
+	prime.handle = 0;
+	ASSERT_EQ(0, npu_ioctl(self->npu.fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime));
+	EXPECT_EQ(handle, prime.handle);
+	close(prime.fd);
+	npu_bo_destroy(&bo);
+}
+
+/* Its address is one of another address space, so it would be of no use. */
+TEST_F(bo, a_buffer_of_another_file_is_not_for_jobs)
+{
+	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC };
+	struct npu other;
+	struct npu_bo bo;
+	struct drm_rocket_task task;
+	struct drm_rocket_job job;
+
+	KNOWN_C_DEFECT("a buffer may be named whose address means something else here");
+	ASSERT_EQ(0, npu_open(&other));
+	ASSERT_EQ(0, npu_bo_create(&other, 4096, &bo));
+	prime.handle = bo.handle;
+	ASSERT_EQ(0, npu_ioctl(other.fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime));
+	ASSERT_EQ(0, npu_ioctl(self->npu.fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime));
+	task = (struct drm_rocket_task) { bo.iova, 2 };
+	job = npu_job(&task, 1, NULL, NULL);
+	job.in_bo_handles = (uintptr_t)&prime.handle;
+	job.in_bo_handle_count = 1;
+	EXPECT_EQ(-EINVAL, npu_submit(&self->npu, &job, 1));
+	close(prime.fd);
+	npu_bo_destroy(&bo);
+	npu_close(&other);
+}
+
 /* The C driver frees the file's address space under the buffer. */
 TEST_F(bo, an_exported_buffer_outlives_its_file)
 {

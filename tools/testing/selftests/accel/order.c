@@ -155,6 +155,114 @@ TEST_F(order, a_writer_waits_for_those_who_read_before)
 	layer_free(&second);
 }
 
+/*
+ * The reader is held up by a job before it, the writer by nothing but the reader: if it does not wait,
+ * the reader finds the wrong input.
+ */
+static int overtake(struct npu *npu, struct lists *lists, bool one_call)
+{
+	struct layer layers[3];
+	struct loaded loaded[3];
+	struct drm_rocket_job jobs[3];
+	uint32_t reads[2];
+	int ret = 0, far[2];
+
+	for (uint32_t i = 0; i < 3; i++) {
+		layer_generate(&layers[i], 300 + i, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+		ret = ret ?: layer_load(npu, &layers[i], &loaded[i]);
+	}
+	if (ret)
+		return ret;
+	/* The third writes what the second reads. */
+	npu_bo_destroy(&loaded[2].output);
+	loaded[2].output = loaded[1].input;
+	for (uint32_t i = 0; i < 3; i++) {
+		lists_add(lists, &layers[i], &loaded[i]);
+		jobs[i] = npu_job(&lists->tasks[i], 1, &loaded[i].input, &loaded[i].output);
+	}
+	reads[0] = loaded[1].input.handle;
+	reads[1] = loaded[0].output.handle;
+	jobs[1].in_bo_handles = (uintptr_t)reads;
+	jobs[1].in_bo_handle_count = 2;
+	if (one_call)
+		ret = npu_submit(npu, jobs, 3);
+	for (uint32_t i = 0; i < 3 && !one_call && !ret; i++)
+		ret = npu_submit(npu, &jobs[i], 1);
+	far[0] = layer_check(&layers[1], &loaded[1]);
+	far[1] = layer_check(&layers[2], &loaded[2]);
+	memset(&loaded[2].output, 0, sizeof(loaded[2].output));
+	for (uint32_t i = 0; i < 3; i++) {
+		layer_unload(&loaded[i]);
+		layer_free(&layers[i]);
+	}
+	if (ret || far[0] < 0 || far[1] < 0)
+		return ret ?: far[0] < 0 ? far[0] : far[1];
+	return far[0] > far[1] ? far[0] : far[1];
+}
+
+TEST_F(order, a_writer_does_not_overtake_a_reader_that_waits_in_the_same_call)
+{
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("a writer does not wait for readers");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 50000000"));
+	EXPECT_GE(1, (uint32_t)overtake(&self->npu, &self->lists, true));
+}
+
+TEST_F(order, a_writer_does_not_overtake_a_reader_of_an_earlier_call)
+{
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("a writer does not wait for readers");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 50000000"));
+	EXPECT_GE(1, (uint32_t)overtake(&self->npu, &self->lists, false));
+}
+
+/* One file has brought work for a long time; that of another one is done after its share. */
+TEST_F(order, a_file_with_much_work_does_not_hold_up_another_one)
+{
+	static const char * const tasks[] = { "npu0_task", "npu1_task", "npu2_task" };
+	struct hwmodel_counters before, after;
+	struct npu other;
+	struct lists lists;
+	struct layer layer;
+	struct loaded many[6], one;
+	struct drm_rocket_job job;
+	uint64_t done = 0;
+
+	NEEDS_MODEL();
+	ASSERT_EQ(0, npu_open(&other));
+	ASSERT_EQ(0, lists_create(&other, &lists));
+	layer_generate(&layer, 95, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	ASSERT_EQ(0, layer_load(&other, &layer, &one));
+	lists_add(&lists, &layer, &one);
+	for (uint32_t i = 0; i < 6; i++) {
+		ASSERT_EQ(0, layer_load(&self->npu, &layer, &many[i]));
+		lists_add(&self->lists, &layer, &many[i]);
+	}
+	ASSERT_EQ(0, hwmodel_inject("npu delay 10000000"));
+	ASSERT_EQ(0, hwmodel_read(&before));
+	for (uint32_t i = 0; i < 60; i++) {
+		job = npu_job(&self->lists.tasks[i % 6], 1, &many[i % 6].input, &many[i % 6].output);
+		ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		job = npu_job(lists.tasks, 1, &one.input, &one.output);
+		ASSERT_EQ(0, npu_submit(&other, &job, 1));
+	}
+	EXPECT_GE(1, (uint32_t)layer_check(&layer, &one));
+	ASSERT_EQ(0, hwmodel_read(&after));
+	for (uint32_t i = 0; i < 3; i++)
+		done += hwmodel_get(&after, tasks[i]) - hwmodel_get(&before, tasks[i]);
+	EXPECT_GT(45, done);
+	for (uint32_t i = 0; i < 6; i++) {
+		npu_bo_prep(&many[i].output, PATIENCE);
+		layer_unload(&many[i]);
+	}
+	layer_unload(&one);
+	layer_free(&layer);
+	lists_destroy(&lists);
+	npu_close(&other);
+}
+
 TEST_F(order, processes_do_not_disturb_each_other)
 {
 	pid_t children[4];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Jobs, tasks and layers: that the NPU calculates what was asked for. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,6 +192,42 @@ TEST_F(submit, a_fence_tells_that_a_job_went_well)
 	ASSERT_EQ(0, hwmodel_inject("clear"));
 	EXPECT_EQ(1, fence_wait(fence));
 	layer_unload(&loaded);
+	layer_free(&layer);
+}
+
+/* A number from the file's fdinfo. */
+static uint64_t fdinfo(const struct npu *npu, const char *key)
+{
+	char path[64], line[256];
+	uint64_t value = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", npu->fd);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
+			value = strtoull(line + strlen(key) + 1, NULL, 0);
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+TEST_F(submit, fdinfo_tells_how_long_the_file_had_cores_and_how_much_memory)
+{
+	struct layer layer;
+	uint64_t before;
+
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("there is no fdinfo");
+	layer_generate(&layer, 33, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	before = fdinfo(&self->npu, "drm-engine-npu");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 20000000"));
+	ASSERT_GE(1, (uint32_t)run(&self->npu, &self->lists, &layer));
+	ASSERT_EQ(0, hwmodel_inject("clear"));
+	EXPECT_LE(20000000, fdinfo(&self->npu, "drm-engine-npu") - before);
+	EXPECT_EQ(3, fdinfo(&self->npu, "drm-engine-capacity-npu"));
+	EXPECT_LT(0, fdinfo(&self->npu, "drm-total-memory"));
 	layer_free(&layer);
 }
 
