@@ -36,7 +36,7 @@ mod submit;
 kernel::prelude::module! {
     type: driver::Module,
     name: "rknn",
-    authors: ["The mali_csf authors"],
+    authors: ["The rknn authors"],
     description: "NPU of Rockchip's RK3588",
     license: "Dual MIT/GPL",
 }
