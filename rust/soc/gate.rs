@@ -29,8 +29,8 @@ use core::cell::UnsafeCell;
 use core::ops::Deref;
 
 use kernel::{
-    new_mutex,
     prelude::*,
+    static_lock_class,
     sync::{
         atomic::{
             Acquire,
@@ -42,6 +42,11 @@ use kernel::{
 };
 
 use crate::wait::WaitQueue;
+
+// Gates of all types share their lock classes, whichever crate they are made in: lockdep wants them to
+// have one name, at one address.
+static LEFT: &CStr = c"Gate::left";
+static CONTROL: &CStr = c"Gate::control";
 
 const CLOSED: u32 = 0;
 const OPEN: u32 = 1;
@@ -79,8 +84,8 @@ impl<T> Gate<T> {
         pin_init!(Self {
             guards: Atomic::new(0),
             state: Atomic::new(OPEN),
-            left <- crate::new_wait_queue!("Gate::left"),
-            control <- new_mutex!((), "Gate::control"),
+            left <- WaitQueue::new(LEFT, static_lock_class!()),
+            control <- Mutex::new((), CONTROL, static_lock_class!()),
             value: UnsafeCell::new(Some(value)),
         })
     }
