@@ -403,9 +403,14 @@ impl Core {
     /// The core is idle and gets no job any more: lets go of everything.
     pub(crate) fn retire(self: &Arc<Self>) {
         soc::wq::disable_delayed_sync::<_, 0>(self);
-        let mut hw = self.hw.lock();
-        hw.attached = None;
-        hw.resets = None;
+        let resets = {
+            let mut hw = self.hw.lock();
+
+            hw.attached = None;
+            hw.resets.take()
+        };
+        // This may wait for somebody who allocates, so not with the lock held.
+        drop(resets);
     }
 }
 
