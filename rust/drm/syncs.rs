@@ -164,7 +164,7 @@ impl Requests {
         self.ends.reserve(1, user_sized())?;
         self.ops.reserve(raw.len(), user_sized())?;
         for raw in raw {
-            let pushed = parse(raw).and_then(|op| Ok(self.ops.push(op, user_sized())?));
+            let pushed = parse(raw).and_then(|op| self.ops.push(op, user_sized()));
 
             if let Err(err) = pushed {
                 self.ops.truncate(start);
