@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Read-only files in the debugfs directory of a device.
+//! Files in the debugfs directory of a device.
 
 use crate::{
     Device,
@@ -28,6 +28,15 @@ pub struct Entry<D: Driver> {
 ///
 /// Only for `struct drm_driver`: `minor` must belong to a `Device<D>`.
 pub(crate) unsafe extern "C" fn init_callback<D: Driver>(minor: *mut bindings::drm_minor) {
+    // SAFETY: By this function's requirements. A device that is being registered has its shrinker, if
+    // it has one, and keeps it until its debugfs files have gone.
+    unsafe {
+        let shrinker = Device::<D>::from_raw((*minor).dev).shrinker();
+
+        if !shrinker.is_null() {
+            shims::shim_debugfs_add_shrink(minor, shrinker);
+        }
+    }
     for entry in D::DEBUGFS {
         // SAFETY: The device is valid, and the entry is static.
         unsafe {

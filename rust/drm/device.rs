@@ -12,8 +12,8 @@
 //!
 //! `bound` is initialised, then published (release), then the driver's bring-up runs, then the
 //! device becomes visible to user space. At the end: `bound` is withdrawn, all readers are waited
-//! for, the DRM device is unplugged (which removes the nodes and zaps all user mappings), the driver
-//! is told, `bound` is dropped, by which the hardware stops, and then all buffers are unmapped for
+//! for, the DRM device is unplugged (which removes the nodes and zaps all user mappings), memory
+//! reclaim is waited for and stopped, the driver is told, `bound` is dropped, by which the hardware stops, and then all buffers are unmapped for
 //! DMA.
 //!
 //! # Blocking
@@ -24,6 +24,10 @@
 use crate::{
     dma::Mappings,
     driver::Vtable,
+    gem::shrink::{
+        Lists,
+        Shrinker, //
+    },
     Driver, //
 };
 use core::{
@@ -68,7 +72,7 @@ use kernel::{
 /// # Invariants
 ///
 /// - `dev` is an initialised `struct drm_device`, whose reference count governs the allocation.
-/// - `mappings` is initialised, and pinned.
+/// - `mappings` and `lists` are initialised, and pinned.
 /// - `data` is initialised, and so stays until the last reference goes, if `data_valid` is set.
 ///   Nobody but [`UnregisteredDevice::new()`] sees the device otherwise.
 /// - `bound` is null, or points to a `D::Bound` that stays valid until `bound` was set to null and an
@@ -78,6 +82,9 @@ pub struct Device<D: Driver> {
     dev: Opaque<bindings::drm_device>,
     bound: Atomic<*mut D::Bound>,
     mappings: Mappings,
+    lists: Lists,
+    /// The shrinker, for debugfs; null if there is none. Written before the device is registered.
+    shrinker: Atomic<*mut bindings::shrinker>,
     data_valid: bool,
     data: D::Data,
 }
@@ -160,6 +167,16 @@ impl<D: Driver> Device<D> {
     /// The DMA mappings of the device's buffers.
     pub(crate) fn mappings(&self) -> &Mappings {
         &self.mappings
+    }
+
+    /// The buffers that have memory.
+    pub(crate) fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
+    /// The shrinker, or null. Valid while the device is registered.
+    pub(crate) fn shrinker(&self) -> *mut bindings::shrinker {
+        self.shrinker.load(Acquire)
     }
 
     /// Removes what user space has mapped of `len` bytes at `offset` of the device node.
@@ -294,6 +311,8 @@ impl<D: Driver> UnregisteredDevice<D> {
         // nothing, so it need not be dropped if the next step fails.
         let Ok(()) =
             unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).mappings), Mappings::new()) };
+        // SAFETY: As above.
+        let Ok(()) = unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).lists), Lists::new()) };
         // SAFETY: The field is inside the allocation, uninitialised, and does not move.
         unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).data), data) }.inspect_err(|_| {
             // SAFETY: This is the only reference. The memory was zeroed, so the release callback
@@ -340,9 +359,18 @@ impl<D: Driver> UnregisteredDevice<D> {
         let mut scope = Scope {
             bound: Some(KBox::pin_init(bound, GFP_KERNEL)?),
             dev: self.dev,
+            shrinker: None,
             registered: false,
         };
         let dev = scope.dev.clone();
+
+        if let Some(name) = D::SHRINKER {
+            // SAFETY: The scope keeps the device, and drops the shrinker first.
+            let shrinker = unsafe { Shrinker::new(&*dev, name) }?;
+
+            dev.shrinker.store(shrinker.as_raw(), Release);
+            scope.shrinker = Some(shrinker);
+        }
 
         if let Some(bound) = &scope.bound {
             // INVARIANT: `bound` stays valid until `Scope::drop()`, which takes the pointer back
@@ -365,6 +393,7 @@ impl<D: Driver> UnregisteredDevice<D> {
 struct Scope<D: Driver> {
     dev: ARef<Device<D>>,
     bound: Option<Pin<KBox<D::Bound>>>,
+    shrinker: Option<Shrinker>,
     registered: bool,
 }
 
@@ -377,6 +406,8 @@ impl<D: Driver> Drop for Scope<D> {
             // SAFETY: The device is registered, and this is the only place that unregisters it.
             unsafe { bindings::drm_dev_unplug(self.dev.as_raw()) };
         }
+        // Its debugfs file has gone with the nodes. Reclaim may use the hardware until here.
+        self.shrinker = None;
         if let Some(bound) = self.bound.take() {
             D::unplugged(&self.dev, &bound);
         }

@@ -84,6 +84,13 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// The driver's ioctls; written with [`ioctls!`](crate::ioctls).
     const IOCTLS: &'static [ioctl::Descriptor<Self>];
 
+    /// The name under which memory reclaim knows the driver, if its buffers can be taken back when
+    /// memory is short. Its address spaces implement
+    /// [`DriverGpuVm::evict()`](crate::gpuvm::DriverGpuVm::evict) then, and its submissions restore
+    /// what was taken. The device's debugfs directory has a file `shrink`: it says how many pages
+    /// could be taken, and takes as many as are written to it.
+    const SHRINKER: Option<&'static CStr> = None;
+
     /// Files in the device's debugfs directory.
     const DEBUGFS: &'static [debugfs::Entry<Self>] = &[];
 
@@ -128,7 +135,7 @@ impl<D: Driver> Vtable<D> {
         } else {
             None
         },
-        debugfs_init: if D::DEBUGFS.is_empty() {
+        debugfs_init: if D::DEBUGFS.is_empty() && D::SHRINKER.is_none() {
             None
         } else {
             Some(debugfs::init_callback::<D>)

@@ -178,6 +178,10 @@ pub struct Locked<'a> {
 }
 
 impl Locked<'_> {
+    pub(crate) fn as_raw(&self) -> *mut bindings::drm_exec {
+        self.exec
+    }
+
     /// Takes one slot of every object.
     pub(crate) fn take_slot(&self) -> Result<*mut bindings::drm_exec> {
         let left = self.slots.get().checked_sub(1).ok_or(EINVAL)?;

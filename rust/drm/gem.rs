@@ -2,16 +2,18 @@
 
 //! Buffer objects.
 //!
-//! An [`Object`] is memory of a tmpfs file, unless it has to be [contiguous](Flags::CONTIGUOUS). Its pages are allocated when they are first needed, by
-//! [`Object::pin()`], by a kernel mapping or by the first access of user space, and are then kept
-//! until the object is freed. They are mapped for the device's DMA until the driver is unbound.
+//! An [`Object`] is memory of a tmpfs file, unless it has to be [contiguous](Flags::CONTIGUOUS). Its pages are allocated when they are needed, by
+//! [`Object::pin()`], by a kernel mapping or by an access of user space. They are kept, and mapped for
+//! the device's DMA, until the driver is unbound, the object is freed, or memory reclaim takes them
+//! ([`shrink`]).
 //!
 //! # Locking
 //!
 //! `backing` protects how the object's memory is mapped. It is taken inside the reservation lock
-//! (exports) and inside the mmap lock (faults), and nothing but memory reclaim is entered with it
-//! held. What has been published through a [`Pinned`] does not change any more and is read without
-//! it.
+//! (exports, and where an address space is restored) and inside the mmap lock (faults, which insert
+//! pages under it), and nothing but memory reclaim is entered with it held. Reclaim itself only tries
+//! to take it. What has been published through a [`Pinned`] or a [`Mapped`] does not change as long as
+//! that exists, and is read without it.
 //!
 //! # Ordering
 //!
@@ -28,9 +30,12 @@ mod backing;
 mod iommu;
 #[path = "gem/resv.rs"]
 mod resv;
+#[path = "gem/shrink.rs"]
+pub(crate) mod shrink;
 #[path = "gem/vmap.rs"]
 mod vmap;
 
+pub use backing::Mapped;
 pub use backing::Pinned;
 pub use backing::Segment;
 pub use backing::Segments;
@@ -48,7 +53,10 @@ use crate::{
     Driver,
     File, //
 };
-use backing::Backing;
+use backing::{
+    Backing,
+    Users, //
+};
 use core::{
     ops::Deref,
     ptr::NonNull, //
@@ -96,6 +104,8 @@ impl Flags {
     /// The memory is one piece, aligned to its size, which is a power of two of pages. It is never
     /// reclaimed.
     pub const CONTIGUOUS: Self = Self(4);
+    /// The memory is not reclaimed: the driver or its firmware use it at any time.
+    pub const RESIDENT: Self = Self(8);
 
     /// Both.
     pub const fn or(self, other: Self) -> Self {
@@ -129,6 +139,7 @@ pub struct Object<D: Driver> {
     backing: Mutex<Backing>,
     /// Whether the pages were allocated, for those who cannot take the lock.
     resident: Atomic<bool>,
+    users: Users,
     dma: dma::Mapping,
     #[pin]
     iommu: iommu::Mapped,
@@ -169,6 +180,8 @@ impl<D: Driver> Object<D> {
     const FUNCS: bindings::drm_gem_object_funcs = bindings::drm_gem_object_funcs {
         free: Some(Self::free_callback),
         export: Some(Self::export_callback),
+        pin: Some(Self::pin_callback),
+        unpin: Some(Self::unpin_callback),
         status: Some(Self::status_callback),
         get_sg_table: Some(Self::get_sg_table_callback),
         vmap: Some(Self::vmap_callback),
@@ -179,8 +192,8 @@ impl<D: Driver> Object<D> {
     };
 
     const VM_OPS: bindings::vm_operations_struct = bindings::vm_operations_struct {
-        open: Some(bindings::drm_gem_vm_open),
-        close: Some(bindings::drm_gem_vm_close),
+        open: Some(Self::open_callback),
+        close: Some(Self::close_callback),
         fault: Some(Self::fault_callback),
         ..pin_init::zeroed()
     };
@@ -218,6 +231,7 @@ impl<D: Driver> Object<D> {
                 resv: resv.cloned(),
                 backing <- new_mutex!(Backing::new(), "gem::Object::backing"),
                 resident: Atomic::new(false),
+                users: Users::new(),
                 dma: dma::Mapping::new(),
                 iommu <- iommu::Mapped::new(),
                 slots: FenceSlots::new(),
@@ -405,8 +419,8 @@ impl<D: Driver> Object<D> {
         // SAFETY: The object is valid during the call.
         let this = unsafe { Self::from_raw(obj) };
 
-        match this.populate() {
-            // SAFETY: The pages are there, and stay as long as the object.
+        match this.populate_locked(&mut this.backing.lock()) {
+            // SAFETY: The pages are there, and stay as long as they are pinned for the importer.
             Ok(pages) => unsafe {
                 bindings::drm_prime_pages_to_sg(
                     this.dev.as_raw(),
@@ -472,7 +486,49 @@ impl<D: Driver> Object<D> {
         }
         // SAFETY: As above.
         unsafe { shims::shim_vma_set_gem(vma, this.write_back()) };
+        this.mmap_begins();
         0
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`.
+    unsafe extern "C" fn pin_callback(obj: *mut bindings::drm_gem_object) -> c_int {
+        // SAFETY: The object is valid during the call.
+        match unsafe { Self::from_raw(obj) }.pin_raw() {
+            Ok(()) => 0,
+            Err(e) => e.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct drm_gem_object_funcs`, to undo one `pin_callback()`.
+    unsafe extern "C" fn unpin_callback(obj: *mut bindings::drm_gem_object) {
+        // SAFETY: The object is valid during the call.
+        unsafe { Self::from_raw(obj) }.unpin_raw();
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct vm_operations_struct`, on a mapping of an `Object<D>`.
+    unsafe extern "C" fn open_callback(vma: *mut bindings::vm_area_struct) {
+        // SAFETY: The mapping is valid, and holds a reference to the object in its private data.
+        unsafe {
+            bindings::drm_gem_vm_open(vma);
+            Self::from_raw((*vma).vm_private_data.cast()).mmap_begins();
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Only for `struct vm_operations_struct`, on a mapping of an `Object<D>`.
+    unsafe extern "C" fn close_callback(vma: *mut bindings::vm_area_struct) {
+        // SAFETY: As above. The C function may drop the last reference.
+        unsafe {
+            Self::from_raw((*vma).vm_private_data.cast()).mmap_ends();
+            bindings::drm_gem_vm_close(vma);
+        }
     }
 
     /// # Safety
@@ -499,7 +555,9 @@ impl<D: Driver> Object<D> {
             return bindings::vm_fault_reason_VM_FAULT_SIGBUS;
         };
 
-        let pages = match this.populate() {
+        // Until all is inserted: reclaim removes what is there with the lock held.
+        let mut backing = this.backing.lock();
+        let pages = match this.populate_locked(&mut backing) {
             Ok(pages) => pages,
             Err(e) if e == ENOMEM => return bindings::vm_fault_reason_VM_FAULT_OOM,
             Err(_) => return bindings::vm_fault_reason_VM_FAULT_SIGBUS,
@@ -508,8 +566,8 @@ impl<D: Driver> Object<D> {
             .min(count - index)
             .min(end.saturating_sub(address) / PAGE_SIZE);
         // SAFETY: `i` is less than `ahead` when it is not zero, so the entry is inside the array and
-        // the address inside the mapping. The mapping takes page frames; it keeps the object, and so
-        // the pages.
+        // the address inside the mapping. The mapping takes page frames; the pages stay as long as
+        // the object is locked, and whoever takes them then unmaps them first.
         let insert = |i: usize| unsafe {
             let pfn = shims::shim_page_to_pfn(pages.add(index + i).read());
 

@@ -2,17 +2,23 @@
 
 //! GPU virtual address spaces.
 //!
-//! A [`GpuVm`] knows which buffer is mapped where. The mappings are kept in a tree that only the
-//! holder of the one [`VaTree`] can change. A change splits what it overlaps and calls the driver
+//! A [`GpuVm`] knows which buffer is mapped where. The mappings are kept in a tree, which belongs to
+//! the one [`VaTree`] and is changed by who has it [locked](Tree). A change splits what it overlaps and calls the driver
 //! for each step ([`DriverGpuVm`]), which edits the page tables there; when a step has succeeded, the
 //! tree follows. So tree and page tables agree after each step (drm_gpuvm calls this immediate mode).
 //!
+//! Memory reclaim takes buffers out of the page tables and leaves their mappings in the tree
+//! ([`DriverGpuVm::evict()`]). Who wants the address space to be used next brings them back
+//! ([`GpuVm::for_each_evicted()`]).
+//!
 //! # Locking
 //!
-//! The driver keeps the `VaTree` in a lock of its own, which serialises changes. The list of mappings
+//! `tree` is a mutex over the mappings and the driver's state. Drivers whose buffers are reclaimed
+//! allocate nothing while they hold it. The list of mappings
 //! of a buffer is protected by the buffer's `gpuva.lock`, a mutex inside of which nothing is
-//! allocated. The list of external buffers (those that do not share the address space's reservation)
-//! is protected by that reservation.
+//! allocated; reclaim takes the two in the opposite order, and so only tries. The lists of external
+//! buffers (those that do not share the address space's reservation) and of evicted buffers are
+//! protected by that reservation.
 //!
 //! # Ordering
 //!
@@ -25,6 +31,8 @@
 //! Changing the tree takes `gpuva.lock` only. `obtain()` and `deferred_cleanup()` take the
 //! reservation of the address space, so no reservation may be held by the caller.
 
+#[path = "gpuvm/evict.rs"]
+mod evict;
 #[path = "gpuvm/tree.rs"]
 mod tree;
 #[path = "gpuvm/va.rs"]
@@ -32,10 +40,14 @@ mod va;
 #[path = "gpuvm/vm_bo.rs"]
 mod vm_bo;
 
+pub(crate) use evict::evict;
+pub(crate) use evict::used_since;
 pub use tree::MapRequest;
 pub use tree::MapStep;
 pub use tree::Part;
+pub use tree::Place;
 pub use tree::RemapStep;
+pub use tree::Tree;
 pub use tree::VaTree;
 pub use va::Prealloc;
 pub use va::Va;
@@ -55,14 +67,15 @@ use crate::{
     Driver, //
 };
 use core::{
-    cell::UnsafeCell,
     ops::Range,
     ptr::NonNull, //
 };
+use evict::Shared;
 use job::Fence;
 use kernel::{
     bindings,
     error::to_result,
+    new_mutex,
     prelude::*,
     sync::{
         aref::{
@@ -74,15 +87,16 @@ use kernel::{
             Full,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        Mutex, //
     },
     types::Opaque, //
 };
 
 /// The driver's side of an address space: it edits the page tables.
 ///
-/// The value that implements this is owned by the [`VaTree`].
-pub trait DriverGpuVm: Sized + Send + 'static {
+/// The value that implements this is the state that is locked together with the tree.
+pub trait DriverGpuVm: Sized + Send + Unpin + 'static {
     /// The driver.
     type Driver: Driver;
 
@@ -107,6 +121,21 @@ pub trait DriverGpuVm: Sized + Send + 'static {
 
     /// Unmap a part of a mapping, such that what remains of it stays usable throughout.
     fn step_remap(&mut self, op: &RemapStep<'_, Self>, context: &mut Self::Context<'_>) -> Result;
+
+    /// Take all mappings of a buffer out of the page tables, flush what the device has cached of them,
+    /// and drop each [`Mapped`](gem::Mapped) that was kept for them. The mappings stay where they are,
+    /// see [`Tree::each_of()`]; steps may meet them until they are restored.
+    ///
+    /// Memory reclaim calls this, so nothing may be allocated, and only locks be taken that no
+    /// allocation is made under. The device does nothing in the address space.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the device from letting go of a mapping. What was taken until there comes back
+    /// when the buffers are restored.
+    fn evict(_tree: &mut Tree<'_, Self>, _vm_bo: &VmBo<Self>) -> Result {
+        Err(EBUSY)
+    }
 }
 
 /// The part of an address space that everybody may use.
@@ -115,21 +144,25 @@ pub trait DriverGpuVm: Sized + Send + 'static {
 ///
 /// - `vm` is initialised, in immediate mode and protected by the reservation `resv`. Its reference
 ///   count governs the allocation, which is that of a `KBox<Self>`.
+/// - `shared` follows it at once, and is of the same `T`.
 /// - All `drm_gpuva` in it are the first field of a [`Va<T>`], and all `drm_gpuvm_bo` that of a
 ///   [`VmBo<T>`].
-/// - The tree and `state` are accessed through the one `VaTree` only.
+/// - The mappings in `vm` are accessed with `tree` locked only.
+#[repr(C)]
 #[pin_data]
 pub struct GpuVm<T: DriverGpuVm> {
     #[pin]
     vm: Opaque<bindings::drm_gpuvm>,
+    shared: Shared,
     resv: Arc<Resv<T::Driver>>,
     /// Whether the `VaTree` has gone.
     closed: Atomic<bool>,
-    state: UnsafeCell<T>,
+    #[pin]
+    tree: Mutex<T>,
 }
 
-// SAFETY: What is reachable through a shared reference is protected by locks, or atomic; `state` is
-// `Send`, and accessed through the one `VaTree` only.
+// SAFETY: What is reachable through a shared reference is protected by locks, or atomic; the driver's
+// state is `Send`.
 unsafe impl<T: DriverGpuVm> Send for GpuVm<T> {}
 // SAFETY: As above.
 unsafe impl<T: DriverGpuVm> Sync for GpuVm<T> {}
@@ -152,6 +185,7 @@ impl<T: DriverGpuVm> GpuVm<T> {
         vm_free: Some(Self::free_callback),
         vm_bo_alloc: Some(VmBo::<T>::alloc_callback),
         vm_bo_free: Some(VmBo::<T>::free_callback),
+        vm_bo_validate: Some(evict::validate_callback::<T>),
         sm_step_map: Some(tree::map_callback::<T>),
         sm_step_remap: Some(tree::remap_callback::<T>),
         sm_step_unmap: Some(tree::unmap_callback::<T>),
@@ -184,9 +218,10 @@ impl<T: DriverGpuVm> GpuVm<T> {
         let this = KBox::pin_init(
             try_pin_init!(Self {
                 vm: Opaque::zeroed(),
+                shared: Shared::new::<T>(),
                 resv,
                 closed: Atomic::new(false),
-                state: UnsafeCell::new(state),
+                tree <- new_mutex!(state, "drm::GpuVm::tree"),
             }? Error),
             GFP_KERNEL,
         )?;
@@ -280,12 +315,14 @@ impl<T: DriverGpuVm> GpuVm<T> {
     }
 
     /// Locks the reservations of the address space and of all external objects in it, and reserves
-    /// slots for fences in them.
+    /// slots for fences in them. The address space then counts as used.
     ///
     /// # Errors
     ///
     /// To be handed on, as those of [`Attempt::prepare()`].
     pub fn prepare(&self, attempt: &mut Attempt<'_>) -> Result {
+        self.shared.use_now(self.resv.dev().lists().now());
+
         let fences = attempt.fences();
         let exec = attempt.as_raw();
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 #include <linux/capability.h>
+#include <linux/debugfs.h>
 #include <linux/dma-mapping.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
@@ -9,8 +10,10 @@
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
+#include <linux/sched/mm.h>
 #include <linux/srcu.h>
 #include <linux/string.h>
+#include <linux/swap.h>
 #include <linux/time_namespace.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
@@ -99,6 +102,100 @@ u64 shim_gem_mmap_offset(struct drm_gem_object *obj)
 unsigned long shim_gem_page_start(struct drm_gem_object *obj)
 {
 	return drm_vma_node_start(&obj->vma_node);
+}
+
+bool shim_gem_get_unless_zero(struct drm_gem_object *obj)
+{
+	return kref_get_unless_zero(&obj->refcount);
+}
+
+/* Finds all mappings but those by way of a dma-buf, which belong to its inode. */
+void shim_gem_zap(struct drm_gem_object *obj)
+{
+	drm_vma_node_unmap(&obj->vma_node, obj->dev->anon_inode->i_mapping);
+}
+
+unsigned long shim_free_swap_pages(void)
+{
+	long pages = get_nr_swap_pages();
+
+	return pages > 0 ? pages : 0;
+}
+
+void shim_reclaim_might_lock(struct mutex *lock)
+{
+	fs_reclaim_acquire(GFP_KERNEL);
+	might_lock(lock);
+	fs_reclaim_release(GFP_KERNEL);
+}
+
+struct drm_gem_object *shim_gem_lru_first(struct drm_gem_lru *lru)
+{
+	return list_first_entry_or_null(&lru->list, struct drm_gem_object, lru_node);
+}
+
+struct drm_gpuvm_bo *shim_gem_next_vm_bo(struct drm_gem_object *obj, struct drm_gpuvm_bo *vm_bo)
+{
+	struct list_head *next = vm_bo ? vm_bo->list.entry.gem.next : obj->gpuva.list.next;
+
+	return next == &obj->gpuva.list ? NULL : list_entry(next, struct drm_gpuvm_bo, list.entry.gem);
+}
+
+struct drm_gpuva *shim_vm_bo_next_va(struct drm_gpuvm_bo *vm_bo, struct drm_gpuva *va)
+{
+	struct list_head *next = va ? va->gem.entry.next : vm_bo->list.gpuva.next;
+
+	return next == &vm_bo->list.gpuva ? NULL : list_entry(next, struct drm_gpuva, gem.entry);
+}
+
+struct dma_resv *shim_vm_bo_resv(struct drm_gpuvm_bo *vm_bo)
+{
+	return drm_gpuvm_resv(vm_bo->vm);
+}
+
+bool shim_dma_resv_trylock(struct dma_resv *resv)
+{
+	return dma_resv_trylock(resv);
+}
+
+void shim_dma_resv_unlock(struct dma_resv *resv)
+{
+	dma_resv_unlock(resv);
+}
+
+bool shim_gpuvm_has_evicted(struct drm_gpuvm *vm)
+{
+	return !list_empty(&vm->evict.list);
+}
+
+/* As gem/shrink.rs has it. */
+static_assert(SHRINK_STOP == ~0UL);
+
+static int shrink_get(void *data, u64 *val)
+{
+	struct shrinker *shrinker = data;
+	struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
+
+	*val = shrinker->count_objects(shrinker, &sc);
+	return 0;
+}
+
+/* As an allocation would, as far as locks are concerned. */
+static int shrink_set(void *data, u64 pages)
+{
+	struct shrinker *shrinker = data;
+	struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nr_to_scan = pages };
+
+	fs_reclaim_acquire(GFP_KERNEL);
+	shrinker->scan_objects(shrinker, &sc);
+	fs_reclaim_release(GFP_KERNEL);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(shrink_fops, shrink_get, shrink_set, "%llu\n");
+
+void shim_debugfs_add_shrink(struct drm_minor *minor, struct shrinker *shrinker)
+{
+	debugfs_create_file("shrink", 0600, minor->debugfs_root, shrinker, &shrink_fops);
 }
 
 static void free_page_action(struct drm_device *dev, void *addr)

@@ -19,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/scatterlist.h>
 #include <linux/seq_file.h>
+#include <linux/shrinker.h>
 #include <linux/vmalloc.h>
 
 static const u32 SHIM_DRM_EXEC_INTERRUPTIBLE_WAIT = DRM_EXEC_INTERRUPTIBLE_WAIT;
@@ -38,6 +39,21 @@ void shim_gem_get(struct drm_gem_object *obj);
 void shim_gem_put(struct drm_gem_object *obj);
 u64 shim_gem_mmap_offset(struct drm_gem_object *obj);
 unsigned long shim_gem_page_start(struct drm_gem_object *obj);
+bool shim_gem_get_unless_zero(struct drm_gem_object *obj);
+void shim_gem_zap(struct drm_gem_object *obj);
+
+/* Memory reclaim */
+unsigned long shim_free_swap_pages(void);
+void shim_reclaim_might_lock(struct mutex *lock);
+struct drm_gem_object *shim_gem_lru_first(struct drm_gem_lru *lru);
+/* The first one after @vm_bo, or of all if that is NULL; NULL if there is none. */
+struct drm_gpuvm_bo *shim_gem_next_vm_bo(struct drm_gem_object *obj, struct drm_gpuvm_bo *vm_bo);
+struct drm_gpuva *shim_vm_bo_next_va(struct drm_gpuvm_bo *vm_bo, struct drm_gpuva *va);
+struct dma_resv *shim_vm_bo_resv(struct drm_gpuvm_bo *vm_bo);
+bool shim_dma_resv_trylock(struct dma_resv *resv);
+void shim_dma_resv_unlock(struct dma_resv *resv);
+bool shim_gpuvm_has_evicted(struct drm_gpuvm *vm);
+void shim_debugfs_add_shrink(struct drm_minor *minor, struct shrinker *shrinker);
 
 /* The open() of an accel node. */
 int shim_accel_open(struct inode *inode, struct file *filp);

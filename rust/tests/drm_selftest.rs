@@ -105,8 +105,7 @@ struct Object {
 
 #[pin_data]
 struct OpenFile {
-    #[pin]
-    tree: Mutex<gpuvm::VaTree<Space>>,
+    tree: gpuvm::VaTree<Space>,
     vm: ARef<gpuvm::GpuVm<Space>>,
     #[pin]
     pending: Mutex<Option<PendingFence>>,
@@ -303,7 +302,7 @@ impl DriverFile for OpenFile {
 
         KBox::pin_init(
             pin_init!(Self {
-                tree <- new_mutex!(tree),
+                tree,
                 vm,
                 pending <- new_mutex!(None),
                 timeline: Timeline::new::<Names>(),

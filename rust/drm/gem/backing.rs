@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The memory behind a buffer object.
+//!
+//! # Locking
+//!
+//! See [`super`]. Who uses the memory is counted with atomic operations, so that a user can leave
+//! where nothing may block. Users come where the object is locked, or where there is one already.
+//!
+//! # Ordering
+//!
+//! A user's accesses come before its leaving (release), and that before the memory goes (acquire).
+//!
+//! # Blocking
+//!
+//! Allocating memory sleeps. Giving it back sleeps too, but waits for no allocation: memory reclaim
+//! does that.
 
 use super::{
     Flags,
@@ -23,17 +37,57 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::Relaxed, //
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        }, //
     }, //
 };
+
+/// Who uses the memory of an object.
+pub(super) struct Users {
+    /// Those that hold a [`Pinned`], and exports: nobody takes the memory from them.
+    pins: Atomic<usize>,
+    /// Those that hold a [`Mapped`]: address spaces, from which it can be taken.
+    maps: Atomic<usize>,
+    /// Mappings of user space, from which it can be taken too.
+    mmaps: Atomic<usize>,
+}
+
+impl Users {
+    pub(super) const fn new() -> Self {
+        Self {
+            pins: Atomic::new(0),
+            maps: Atomic::new(0),
+            mmaps: Atomic::new(0),
+        }
+    }
+
+    /// Whether somebody relies on the memory.
+    pub(super) fn pinned(&self) -> bool {
+        self.pins.load(Acquire) != 0
+    }
+
+    /// Whether an address space has mapped it.
+    pub(super) fn mapped(&self) -> bool {
+        self.maps.load(Acquire) != 0
+    }
+
+    /// Whether user space has mapped it.
+    pub(super) fn mmapped(&self) -> bool {
+        self.mmaps.load(Relaxed) != 0
+    }
+}
 
 /// The pages of an object, and how they are mapped.
 ///
 /// # Invariants
 ///
 /// - `pages` and `sgt` are both null, or both set; then `pages` has an entry for each page of the
-///   object, `sgt` describes them and was mapped for DMA, and neither changes until the object is
-///   freed.
+///   object, `sgt` describes them and was mapped for DMA, and neither changes while the object has
+///   users of its memory, or until it is freed.
 /// - `vaddr` is null, or maps the pages; it is null if and only if `vmaps` is zero.
 pub(super) struct Backing {
     pages: *mut *mut bindings::page,
@@ -79,24 +133,25 @@ impl<D: Driver> Object<D> {
     /// # Safety
     ///
     /// `pages` must be what `get_pages()` has returned for this object, and not be used again.
-    unsafe fn put_pages(&self, pages: *mut *mut bindings::page, used: bool) {
+    unsafe fn put_pages(&self, pages: *mut *mut bindings::page, dirty: bool, accessed: bool) {
         if self.flags.contains(Flags::CONTIGUOUS) {
             // SAFETY: By this function's requirements; the number of pages does not change.
             unsafe { shims::shim_put_contiguous_pages(pages, self.page_count()) };
         } else {
             // SAFETY: By this function's requirements.
-            unsafe { bindings::drm_gem_put_pages(self.as_raw(), pages, used, used) };
+            unsafe { bindings::drm_gem_put_pages(self.as_raw(), pages, dirty, accessed) };
         }
     }
 
     /// Allocates the pages and maps them for DMA, if that was not done before.
     ///
     /// Fails with `ENODEV` if it was not, and the driver is unbound.
-    pub(super) fn populate(&self) -> Result<NonNull<*mut bindings::page>> {
-        self.populate_locked(&mut self.backing.lock())
-    }
-
-    fn populate_locked(&self, backing: &mut Backing) -> Result<NonNull<*mut bindings::page>> {
+    ///
+    /// The pages stay for as long as `backing` is locked, or there is a user.
+    pub(super) fn populate_locked(
+        &self,
+        backing: &mut Backing,
+    ) -> Result<NonNull<*mut bindings::page>> {
         if let Some(pages) = backing.pages() {
             return Ok(pages);
         }
@@ -111,7 +166,7 @@ impl<D: Driver> Object<D> {
         })
         .inspect_err(|_| {
             // SAFETY: Nobody else knows the pages.
-            unsafe { self.put_pages(pages, false) }
+            unsafe { self.put_pages(pages, false, false) }
         })?;
 
         // SAFETY: `sgt` is a table that is not mapped yet. The mapping is unused and stays in its
@@ -126,7 +181,7 @@ impl<D: Driver> Object<D> {
             unsafe {
                 bindings::sg_free_table(sgt);
                 bindings::kfree(sgt.cast());
-                self.put_pages(pages, false);
+                self.put_pages(pages, false, false);
             }
         })?;
 
@@ -134,7 +189,70 @@ impl<D: Driver> Object<D> {
         backing.sgt = sgt;
         backing.pages = pages;
         self.resident.store(true, Relaxed);
+        self.classify();
         NonNull::new(pages).ok_or(ENOMEM)
+    }
+
+    /// Gives the memory back to the file that it is of, whose pages can then be swapped out, unless
+    /// somebody uses it. User space faults when it accesses the object next. Returns whether the
+    /// memory has gone.
+    ///
+    /// For memory reclaim: takes no lock that an allocation is made under.
+    pub(super) fn release_pages(&self, backing: &mut Backing) -> bool {
+        let Some(pages) = backing.pages() else {
+            return false;
+        };
+        let sgt = backing.sgt;
+
+        // With the object locked nobody comes anew, except by what is there already.
+        if self.users.pinned() || self.users.mapped() || backing.vmaps != 0 {
+            return false;
+        }
+        // SAFETY: The object is initialised. A fault needs the lock, so nothing is mapped any more
+        // when this has returned, until the lock is released.
+        unsafe { shims::shim_gem_zap(self.as_raw()) };
+
+        backing.pages = null_mut();
+        backing.sgt = null_mut();
+        self.resident.store(false, Relaxed);
+        // SAFETY: Pages and table are those that `populate_locked()` has made. Nobody uses them. An
+        // object that is in no list may be removed from it.
+        unsafe {
+            self.dev.mappings().unmap(self.dev.dma_device(), &self.dma);
+            bindings::sg_free_table(sgt);
+            bindings::kfree(sgt.cast());
+            self.put_pages(pages.as_ptr(), true, false);
+            bindings::drm_gem_lru_remove(self.as_raw());
+        }
+        true
+    }
+
+    /// User space has one mapping more.
+    pub(super) fn mmap_begins(&self) {
+        if self.users.mmaps.fetch_add(1, Relaxed) == 0 {
+            self.classify();
+        }
+    }
+
+    /// User space has one mapping less.
+    pub(super) fn mmap_ends(&self) {
+        if self.users.mmaps.fetch_sub(1, Relaxed) == 1 {
+            self.classify();
+        }
+    }
+
+    /// Makes memory stay until [`Object::unpin_raw()`].
+    pub(super) fn pin_raw(&self) -> Result {
+        let mut backing = self.backing.lock();
+
+        self.populate_locked(&mut backing)?;
+        self.users.pins.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Undoes one [`Object::pin_raw()`].
+    pub(super) fn unpin_raw(&self) {
+        self.users.pins.fetch_sub(1, Release);
     }
 
     /// Gives all memory back.
@@ -143,7 +261,11 @@ impl<D: Driver> Object<D> {
     ///
     /// The object must be about to be freed: nobody else may have access to it, or to its pages.
     pub(super) unsafe fn release_backing(&self) {
-        let mut backing = self.backing.lock();
+        // Nobody else can have it locked. It must not be waited for: the last reference may be that of
+        // memory reclaim.
+        let Some(mut backing) = self.backing.try_lock() else {
+            return;
+        };
         let Some(pages) = backing.pages() else {
             return;
         };
@@ -158,7 +280,7 @@ impl<D: Driver> Object<D> {
             self.dev.mappings().unmap(self.dev.dma_device(), &self.dma);
             bindings::sg_free_table(sgt);
             bindings::kfree(sgt.cast());
-            self.put_pages(pages.as_ptr(), true);
+            self.put_pages(pages.as_ptr(), true, true);
         }
     }
 
@@ -197,7 +319,7 @@ impl<D: Driver> Object<D> {
 
     /// Makes sure that the object has memory, and that the device can access it.
     ///
-    /// The memory then stays for as long as the object does, and the device's access until the driver
+    /// The memory then stays for as long as the result does, and the device's access until the driver
     /// is unbound. Allocates and sleeps.
     ///
     /// # Errors
@@ -207,7 +329,8 @@ impl<D: Driver> Object<D> {
         let mut backing = self.backing.lock();
 
         self.populate_locked(&mut backing)?;
-        // INVARIANT: The table is set, and stays so until the object is freed.
+        self.users.pins.fetch_add(1, Relaxed);
+        // INVARIANT: The table is set, and was counted in while the object is locked.
         Ok(Pinned {
             obj: self.into(),
             sgt: backing.sgt,
@@ -215,13 +338,14 @@ impl<D: Driver> Object<D> {
     }
 }
 
-/// An object that has memory which the device can access, as long as the driver is bound.
+/// An object that has memory which the device can access, as long as the driver is bound. Memory
+/// reclaim does not take it.
 ///
 /// Dereferences to the [`Object`].
 ///
 /// # Invariants
 ///
-/// `sgt` is the table of `obj`: it was mapped for DMA, and is constant.
+/// This value is counted among the pins of `obj`. `sgt` is the table of `obj`: it was mapped for DMA.
 pub struct Pinned<D: Driver> {
     obj: ARef<Object<D>>,
     sgt: *mut bindings::sg_table,
@@ -234,11 +358,18 @@ unsafe impl<D: Driver> Sync for Pinned<D> {}
 
 impl<D: Driver> Clone for Pinned<D> {
     fn clone(&self) -> Self {
-        // INVARIANT: Taken over.
+        self.users.pins.fetch_add(1, Relaxed);
+        // INVARIANT: Counted, while there is another one.
         Self {
             obj: self.obj.clone(),
             sgt: self.sgt,
         }
+    }
+}
+
+impl<D: Driver> Drop for Pinned<D> {
+    fn drop(&mut self) {
+        self.unpin_raw();
     }
 }
 
@@ -264,20 +395,20 @@ impl<D: Driver> Pinned<D> {
     /// Where the device finds `len` bytes from `offset` on. What is beyond the end of the object is
     /// left out. Neither allocates nor sleeps.
     pub fn segments(&self, offset: u64, len: u64) -> Segments<'_> {
-        // CAST: `usize` has at most 64 bits.
-        let size = self.size() as u64;
-        let offset = offset.min(size);
+        // SAFETY: By the type's invariant the table is valid as long as `self`.
+        unsafe { Segments::new(self.sgt, self.size(), offset, len) }
+    }
 
-        // SAFETY: By the type's invariant the table is valid.
-        let (sg, nents) = unsafe { ((*self.sgt).sgl, (*self.sgt).nents) };
-
-        // INVARIANT: `sg` is the first of `nents` mapped entries, which live as long as `self`.
-        Segments {
-            sg,
-            nents,
-            skip: offset,
-            left: len.min(size - offset),
-            _pinned: PhantomData,
+    /// A claim on the memory that memory reclaim may ask to be given up. Neither allocates nor
+    /// sleeps.
+    pub fn mapped(&self) -> Mapped<D> {
+        if self.users.maps.fetch_add(1, Relaxed) == 0 {
+            self.classify();
+        }
+        // INVARIANT: Counted, while the object is pinned.
+        Mapped {
+            obj: self.obj.clone(),
+            sgt: self.sgt,
         }
     }
 
@@ -314,6 +445,53 @@ impl<D: Driver> Pinned<D> {
     }
 }
 
+/// Memory of an object that an address space has mapped.
+///
+/// It stays until this is dropped. Memory reclaim asks the owner of the address space to do that, by
+/// [`DriverGpuVm::evict()`](crate::gpuvm::DriverGpuVm::evict). Making, cloning and dropping neither
+/// allocate nor sleep for long; the reference to the object must not be the last one where that
+/// matters.
+///
+/// # Invariants
+///
+/// This value is counted among the maps of `obj`. `sgt` is the table of `obj`: it was mapped for DMA.
+pub struct Mapped<D: Driver> {
+    obj: ARef<Object<D>>,
+    sgt: *mut bindings::sg_table,
+}
+
+// SAFETY: The table is constant, and lives as long as this is counted.
+unsafe impl<D: Driver> Send for Mapped<D> {}
+// SAFETY: As above.
+unsafe impl<D: Driver> Sync for Mapped<D> {}
+
+impl<D: Driver> Clone for Mapped<D> {
+    fn clone(&self) -> Self {
+        self.obj.users.maps.fetch_add(1, Relaxed);
+        // INVARIANT: Counted, while there is another one.
+        Self {
+            obj: self.obj.clone(),
+            sgt: self.sgt,
+        }
+    }
+}
+
+impl<D: Driver> Drop for Mapped<D> {
+    fn drop(&mut self) {
+        if self.obj.users.maps.fetch_sub(1, Release) == 1 {
+            self.obj.classify();
+        }
+    }
+}
+
+impl<D: Driver> Mapped<D> {
+    /// As [`Pinned::segments()`].
+    pub fn segments(&self, offset: u64, len: u64) -> Segments<'_> {
+        // SAFETY: By the type's invariant the table is valid as long as `self`.
+        unsafe { Segments::new(self.sgt, self.obj.size(), offset, len) }
+    }
+}
+
 /// A run of bytes that are contiguous for the device.
 #[derive(Clone, Copy)]
 pub struct Segment {
@@ -323,7 +501,7 @@ pub struct Segment {
     pub len: u64,
 }
 
-/// The segments of a range of a [`Pinned`] object, in order.
+/// The segments of a range of a [`Pinned`] or [`Mapped`] object, in order.
 ///
 /// # Invariants
 ///
@@ -334,6 +512,30 @@ pub struct Segments<'a> {
     skip: u64,
     left: u64,
     _pinned: PhantomData<&'a ()>,
+}
+
+impl Segments<'_> {
+    /// # Safety
+    ///
+    /// `sgt` must have been mapped for DMA and stay valid during the lifetime of the result, and be
+    /// that of an object of `size` bytes.
+    unsafe fn new(sgt: *mut bindings::sg_table, size: usize, offset: u64, len: u64) -> Self {
+        // CAST: `usize` has at most 64 bits.
+        let size = size as u64;
+        let offset = offset.min(size);
+
+        // SAFETY: By this function's requirements the table is valid.
+        let (sg, nents) = unsafe { ((*sgt).sgl, (*sgt).nents) };
+
+        // INVARIANT: `sg` is the first of `nents` mapped entries.
+        Self {
+            sg,
+            nents,
+            skip: offset,
+            left: len.min(size - offset),
+            _pinned: PhantomData,
+        }
+    }
 }
 
 impl Iterator for Segments<'_> {

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::gem;
 use core::{
-    marker::PhantomData,
     ops::Range,
     ptr::null_mut, //
 };
@@ -24,10 +23,13 @@ use kernel::{
         c_void, //
     },
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        MutexGuard, //
+    },
 };
 
-/// The mappings of an address space, and the driver's state that goes with them.
+/// The owner of the mappings of an address space.
 ///
 /// When it drops, the mappings that are left are forgotten without asking the driver, and the
 /// buffers are released. That sleeps; it must not happen where a fence is signalled.
@@ -37,11 +39,29 @@ use kernel::{
 /// There is only one for a [`GpuVm`].
 pub struct VaTree<T: DriverGpuVm>(ARef<GpuVm<T>>);
 
-// SAFETY: The state is `Send`, and only reachable through this value; the rest is a `GpuVm`, which is
-// `Send`.
-unsafe impl<T: DriverGpuVm> Send for VaTree<T> {}
-// SAFETY: Shared references hand out shared references to the state and to mappings.
-unsafe impl<T: DriverGpuVm + Sync> Sync for VaTree<T> {}
+/// The mappings of an address space, and the driver's state that goes with them, locked.
+pub struct Tree<'a, T: DriverGpuVm> {
+    vm: &'a GpuVm<T>,
+    state: MutexGuard<'a, T>,
+}
+
+impl<T: DriverGpuVm> GpuVm<T> {
+    /// Locks mappings and state.
+    pub fn lock(&self) -> Tree<'_, T> {
+        Tree {
+            vm: self,
+            state: self.tree.lock(),
+        }
+    }
+
+    /// Locks mappings and state, unless somebody else has.
+    pub(super) fn try_lock(&self) -> Option<Tree<'_, T>> {
+        Some(Tree {
+            vm: self,
+            state: self.tree.try_lock()?,
+        })
+    }
+}
 
 /// What to map where.
 pub struct MapRequest<'a, T: DriverGpuVm> {
@@ -71,16 +91,75 @@ impl<T: DriverGpuVm> VaTree<T> {
         &self.0
     }
 
+    /// Locks mappings and state.
+    pub fn lock(&self) -> Tree<'_, T> {
+        self.0.lock()
+    }
+}
+
+/// Where a mapping is, and of what.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// The first address.
+    pub addr: u64,
+    /// The length in bytes.
+    pub len: u64,
+    /// Where in the object it begins, in bytes.
+    pub gem_offset: u64,
+}
+
+impl Place {
+    /// All addresses.
+    pub fn range(&self) -> Range<u64> {
+        self.addr..self.addr + self.len
+    }
+}
+
+impl<T: DriverGpuVm> Tree<'_, T> {
+    /// The address space.
+    pub fn vm(&self) -> &GpuVm<T> {
+        self.vm
+    }
+
     /// The driver's state.
     pub fn state(&self) -> &T {
-        // SAFETY: The state is only reachable through `self`.
-        unsafe { &*self.0.state.get() }
+        &self.state
     }
 
     /// The driver's state.
     pub fn state_mut(&mut self) -> &mut T {
-        // SAFETY: The state is only reachable through `self`.
-        unsafe { &mut *self.0.state.get() }
+        &mut self.state
+    }
+
+    /// Calls `f` for each mapping of a buffer, with the driver's state and the mapping's data, until it
+    /// fails. Takes no lock and allocates nothing.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the buffer is of another address space; what `f` returned.
+    pub fn each_of(
+        &mut self,
+        vm_bo: &VmBo<T>,
+        mut f: impl FnMut(&mut T, Place, &mut T::VaData) -> Result,
+    ) -> Result {
+        let mut va = null_mut();
+
+        if !core::ptr::eq(vm_bo.vm(), self.vm) {
+            return Err(EINVAL);
+        }
+        loop {
+            // SAFETY: Mappings enter and leave the list of a buffer in an address space with the tree
+            // locked only. The list is valid as long as the buffer.
+            va = unsafe { shims::shim_vm_bo_next_va(vm_bo.as_raw(), va) };
+            if va.is_null() {
+                return Ok(());
+            }
+            // SAFETY: It is the `Va<T>` of a mapping in this tree. References to these borrow the tree,
+            // which is borrowed mutably here.
+            let (place, data) = unsafe { va::parts::<T>(va) };
+
+            f(&mut *self.state, place, data)?;
+        }
     }
 
     /// Maps a part of a buffer, in place of whatever is mapped there.
@@ -152,9 +231,9 @@ impl<T: DriverGpuVm> VaTree<T> {
         context: &mut T::Context<'_>,
         f: impl FnOnce(*mut bindings::drm_gpuvm, *mut c_void) -> c_int,
     ) -> Result {
-        let vm = self.0.as_raw();
+        let vm = self.vm.as_raw();
         let mut change = Change {
-            state: self.state_mut(),
+            state: &mut *self.state,
             vm_bo,
             prealloc,
             context,
@@ -169,7 +248,7 @@ impl<T: DriverGpuVm> VaTree<T> {
             return None;
         }
         // SAFETY: The tree does not change while `self` is borrowed.
-        let va = unsafe { bindings::drm_gpuva_find_first(self.0.as_raw(), addr, len) };
+        let va = unsafe { bindings::drm_gpuva_find_first(self.vm.as_raw(), addr, len) };
 
         if va.is_null() {
             return None;
@@ -182,33 +261,36 @@ impl<T: DriverGpuVm> VaTree<T> {
     pub fn iter(&self) -> Iter<'_, T> {
         Iter {
             next: self.first(),
-            _tree: PhantomData,
+            _tree: self,
         }
     }
 
     fn first(&self) -> *mut bindings::drm_gpuva {
-        let range = self.0.range();
+        let range = self.vm.range();
 
         // SAFETY: The tree does not change while `self` is borrowed.
         unsafe {
-            bindings::drm_gpuva_find_first(self.0.as_raw(), range.start, range.end - range.start)
+            bindings::drm_gpuva_find_first(self.vm.as_raw(), range.start, range.end - range.start)
         }
     }
 }
 
 impl<T: DriverGpuVm> Drop for VaTree<T> {
     fn drop(&mut self) {
-        loop {
-            let va = self.first();
+        {
+            let tree = self.lock();
 
-            if va.is_null() {
-                break;
-            }
-            // SAFETY: The mapping is in the tree, which only `self` changes. It is not used again.
-            unsafe {
-                bindings::drm_gpuva_remove(va);
-                bindings::drm_gpuva_unlink_defer(va);
-                va::free::<T>(va);
+            loop {
+                let va = tree.first();
+
+                if va.is_null() {
+                    break;
+                }
+                // SAFETY: The mapping is in the tree, which is locked. It is not used again.
+                unsafe {
+                    bindings::drm_gpuva_remove(va);
+                    va::retire::<T>(va);
+                }
             }
         }
         self.0.close();
@@ -218,7 +300,7 @@ impl<T: DriverGpuVm> Drop for VaTree<T> {
 /// The mappings of an address space.
 pub struct Iter<'a, T: DriverGpuVm> {
     next: *mut bindings::drm_gpuva,
-    _tree: PhantomData<&'a VaTree<T>>,
+    _tree: &'a Tree<'a, T>,
 }
 
 impl<'a, T: DriverGpuVm> Iterator for Iter<'a, T> {
@@ -330,19 +412,6 @@ fn errno(result: Result) -> c_int {
     }
 }
 
-/// Unlinks a mapping that is not in the tree any more, and frees it.
-///
-/// # Safety
-///
-/// `va` must be that of a `Va<T>`, and not be used again.
-unsafe fn retire<T: DriverGpuVm>(va: *mut bindings::drm_gpuva) {
-    // SAFETY: By this function's requirements. The buffer's list is locked inside.
-    unsafe {
-        bindings::drm_gpuva_unlink_defer(va);
-        va::free::<T>(va);
-    }
-}
-
 /// # Safety
 ///
 /// Only for `struct drm_gpuvm_ops` of a `GpuVm<T>`, with a `Change` as `private`.
@@ -401,7 +470,7 @@ pub(super) unsafe extern "C" fn unmap_callback<T: DriverGpuVm>(
         // SAFETY: The mapping is in the tree, and not used after that.
         unsafe {
             bindings::drm_gpuva_unmap(op);
-            retire::<T>(va);
+            va::retire::<T>(va);
         }
         Ok(())
     })())
@@ -465,7 +534,7 @@ pub(super) unsafe extern "C" fn remap_callback<T: DriverGpuVm>(
                     }
                 }
             }
-            retire::<T>(old);
+            va::retire::<T>(old);
         }
         Ok(())
     })())

@@ -4,6 +4,7 @@
 
 use super::{
     DriverGpuVm,
+    Place,
     VmBo, //
 };
 use crate::gem;
@@ -110,12 +111,12 @@ impl<T: DriverGpuVm> Prealloc<T> {
         Ok(this)
     }
 
-    /// Enough for any [`VaTree::map()`](super::VaTree::map).
+    /// Enough for any [`Tree::map()`](super::Tree::map).
     pub fn for_map() -> Result<Self> {
         Self::new(3)
     }
 
-    /// Enough for any [`VaTree::unmap()`](super::VaTree::unmap).
+    /// Enough for any [`Tree::unmap()`](super::Tree::unmap).
     pub fn for_unmap() -> Result<Self> {
         Self::new(2)
     }
@@ -137,12 +138,41 @@ impl<T: DriverGpuVm> Prealloc<T> {
     }
 }
 
-/// Frees a mapping that is not in its tree any more.
+/// Unlinks a mapping that is not in the tree any more, and frees it.
 ///
 /// # Safety
 ///
-/// `va` must be that of a `Va<T>` that [`Prealloc::take()`] has made, and not be used again.
-pub(super) unsafe fn free<T: DriverGpuVm>(va: *mut bindings::drm_gpuva) {
+/// `va` must be that of a linked `Va<T>` that [`Prealloc::take()`] has made, and not be used again.
+pub(super) unsafe fn retire<T: DriverGpuVm>(va: *mut bindings::drm_gpuva) {
+    let this = va.cast::<Va<T>>();
+
+    // The data goes first. It may hold a reference to the object, which is not the last one as long as
+    // the mapping is linked; the object must not be freed here.
+    // SAFETY: By this function's requirements. The buffer's list is locked inside.
+    unsafe {
+        core::ptr::drop_in_place(addr_of_mut!((*this).data));
+        bindings::drm_gpuva_unlink_defer(va);
+        drop(KBox::from_raw(this.cast::<MaybeUninit<Va<T>>>()));
+    }
+}
+
+/// Where a mapping is, and its data.
+///
+/// # Safety
+///
+/// `va` must be that of a `Va<T>` that stays in its tree during `'a`, and nobody else may use its data
+/// meanwhile.
+pub(super) unsafe fn parts<'a, T: DriverGpuVm>(
+    va: *mut bindings::drm_gpuva,
+) -> (Place, &'a mut T::VaData) {
     // SAFETY: By this function's requirements.
-    drop(unsafe { KBox::from_raw(va.cast::<Va<T>>()) });
+    unsafe {
+        let place = Place {
+            addr: (*va).va.addr,
+            len: (*va).va.range,
+            gem_offset: (*va).gem.offset,
+        };
+
+        (place, &mut *addr_of_mut!((*va.cast::<Va<T>>()).data))
+    }
 }

@@ -326,6 +326,7 @@ impl drm::Driver for Driver {
         name: c"panthor",
         desc: c"Arm Mali CSF",
     };
+    const SHRINKER: Option<&'static CStr> = Some(c"drm-mali_csf");
     const FEATURES: Features = Features::RENDER
         .or(Features::SYNCOBJ)
         .or(Features::SYNCOBJ_TIMELINE);

@@ -159,7 +159,8 @@ impl KernelBo {
         flags: MapFlags,
         place: Place,
     ) -> Result<Self> {
-        let mut gem_flags = drm::gem::Flags::NO_MMAP;
+        // The firmware and the driver use it without telling anybody.
+        let mut gem_flags = drm::gem::Flags::NO_MMAP.or(drm::gem::Flags::RESIDENT);
         if vm.coherent() {
             gem_flags = gem_flags.or(drm::gem::Flags::WRITE_BACK);
         }

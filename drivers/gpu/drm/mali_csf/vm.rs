@@ -9,12 +9,13 @@
 //!
 //! # Locking
 //!
-//! `sparse` is a mutex that is held while a BO is allocated. `tree` is a mutex over mappings and page table. It is taken with reservation locks held, and takes
-//! the address space lock of [`Mmu`] inside. Nothing is allocated under it: it is part of fence
-//! signalling.
+//! `sparse` is a mutex that is held while a BO is allocated. `tree` has a mutex over mappings and page
+//! table. It is taken with reservation locks held, and takes the address space lock of [`Mmu`] inside.
+//! Nothing is allocated under it: it is part of fence signalling, and of memory reclaim.
 //!
 //! # Ordering
 //!
+//! What memory reclaim has taken from the VM comes back before the next job is committed ([`restore`]).
 //! See [`Mmu`] for what brackets a change. Table pages and buffer references that a change has set
 //! free are kept in its [`Change`] and dropped after the bracket.
 //!
@@ -23,7 +24,10 @@
 //! Everything that changes a VM may sleep, for MMU commands and cache flushes only. Changes that wait
 //! in a queue (see [`crate::bind`]) are executed where fences are signalled.
 
-use core::ops::Range;
+use core::ops::{
+    Deref,
+    Range, //
+};
 
 use drm::{
     gem::{
@@ -77,12 +81,14 @@ mod cleanup;
 pub(crate) mod cut;
 mod memory;
 pub(crate) mod op;
+mod restore;
 pub(crate) mod split;
 mod table;
 
 pub(crate) use change::Change;
 use cleanup::Cleanup;
 pub(crate) use split::Split;
+use table::Hardware;
 pub(crate) use table::Table;
 
 /// Address in a VM.
@@ -167,13 +173,24 @@ struct Layout {
 
 /// The address space of a VM; gives its slot back on drop.
 struct Residence {
-    mmu: Arc<Mmu>,
-    space: Arc<Space>,
+    hardware: Hardware,
+    gpuvm: ARef<GpuVm<Table>>,
 }
 
 impl Drop for Residence {
     fn drop(&mut self) {
         self.mmu.release(&self.space);
+        // The page table may stay longer than the MMU.
+        let hardware = self.gpuvm.lock().state_mut().hardware.take();
+        drop(hardware);
+    }
+}
+
+impl Deref for Residence {
+    type Target = Hardware;
+
+    fn deref(&self) -> &Hardware {
+        &self.hardware
     }
 }
 
@@ -188,8 +205,7 @@ pub(crate) struct Vm {
     kernel: Arc<RangeAllocator>,
     unusable: AtomicFlag,
     destroyed: AtomicFlag,
-    #[pin]
-    tree: Mutex<VaTree<Table>>,
+    tree: VaTree<Table>,
     /// Unmaps everything; prepared, so that destroying cannot fail.
     #[pin]
     last: Mutex<Option<KBox<Change>>>,
@@ -253,7 +269,15 @@ impl Vm {
         let space = Space::new(translation, for_mcu)?;
         let kernel = RangeAllocator::new(layout.kernel.clone())?;
         let last = KBox::new(Change::unmap_whole(layout.whole.clone())?, GFP_KERNEL)?;
-        let table = Table { pt, broken: false };
+        let hardware = Hardware {
+            mmu: mmu.clone(),
+            space,
+        };
+        let table = Table {
+            pt,
+            broken: false,
+            hardware: Some(hardware.clone()),
+        };
         let resv = Resv::new(ddev)?;
         let tree = GpuVm::new(ddev, name, layout.whole.clone(), resv, table)?;
         let cleanup = Cleanup::new(tree.vm().into())?;
@@ -261,8 +285,8 @@ impl Vm {
         Arc::pin_init(
             pin_init!(Self {
                 residence: Residence {
-                    mmu: mmu.clone(),
-                    space,
+                    hardware,
+                    gpuvm: tree.vm().into(),
                 },
                 ddev: ddev.into(),
                 gpuvm: tree.vm().into(),
@@ -270,7 +294,7 @@ impl Vm {
                 kernel,
                 unusable: AtomicFlag::new(false),
                 destroyed: AtomicFlag::new(false),
-                tree <- new_mutex!(tree, "Vm::tree"),
+                tree,
                 last <- new_mutex!(Some(last), "Vm::last"),
                 cleanup,
                 sparse <- new_mutex!(None, "Vm::sparse"),

@@ -5,11 +5,12 @@
 //! **Locking.** The VM's reservation and those of its external BOs are held from the reservation
 //! of fence slots to the end of the commit.
 //!
-//! **Ordering.** Copy and validate everything, look up and allocate everything, lock, commit,
-//! publish. The jobs of one call are committed in the order of its array, and a later one may wait
+//! **Ordering.** Copy and validate everything, look up and allocate everything, lock, restore what
+//! memory reclaim has taken, commit, publish. The jobs of one call are committed in the order of its array, and a later one may wait
 //! for what an earlier one signals.
 //!
-//! **Blocking.** Waits for reservation locks, interruptibly. Never for a fence.
+//! **Blocking.** Waits for reservation locks, interruptibly, and for memory if reclaim has taken some
+//! from the VM. Never for a fence.
 
 use drm::exec;
 use drm::resv::Usage;
@@ -45,8 +46,9 @@ fn gone(err: Error) -> Error {
 ///
 /// Nothing was submitted then. `EINVAL`: padding not zero, an unknown group, one that can't run any
 /// more or whose VM is unusable, an unknown syncobj to signal, one to wait for that has no fence, and as [`SubmitArgs::parse`]
-/// and [`sync::read`]; `ENOENT` for an unknown syncobj to wait for; `EFAULT`, `E2BIG`, `ENOMEM`;
-/// `ERESTARTSYS` if a signal arrives while reservations are locked.
+/// and [`sync::read`]; `ENOENT` for an unknown syncobj to wait for; `EFAULT`, `E2BIG`; `ENOMEM`, also
+/// if there is no memory for what was taken from the VM, which stays as it is then; `ERESTARTSYS` if a
+/// signal arrives while reservations are locked; `ETIMEDOUT` if the GPU is lost.
 pub(crate) fn group_submit(
     _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_group_submit,
@@ -87,12 +89,14 @@ pub(crate) fn group_submit(
     })?;
 
     let slots = u32::try_from(batch.len()).map_err(|_| ENOMEM)?;
-    let vm = group.vm().gpuvm();
+    let owner = group.vm();
+    let vm = owner.gpuvm();
     let published = exec::with_locked(
         exec::Flags::INTERRUPTIBLE.or(exec::Flags::IGNORE_DUPLICATES),
         slots,
         |attempt| vm.prepare(attempt),
         |locked| {
+            owner.restore(&ctx, locked)?;
             Ok(batch.commit(&mut ctx, |sig, fences| {
                 for fence in fences {
                     // As many slots as fences were reserved in everything that is locked.

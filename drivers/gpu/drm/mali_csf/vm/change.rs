@@ -18,7 +18,7 @@
 
 use core::ops::Range;
 
-use drm::gpuvm::VaTree;
+use drm::gpuvm::Tree;
 use kernel::{
     prelude::*,
     sync::atomic::Release, //
@@ -177,7 +177,7 @@ impl Vm {
 
     fn execute_locked(
         &self,
-        tree: &mut VaTree<Table>,
+        tree: &mut Tree<'_, Table>,
         change: &mut Change,
         touched: Range<u64>,
     ) -> Result<(), Failure> {
@@ -207,7 +207,7 @@ impl Vm {
 
     /// The page table is not what user space believes it to be: nothing runs on it any more. Called
     /// with the lock of `tree` held.
-    fn give_up(&self) {
+    pub(super) fn give_up(&self) {
         if self.unusable.load(kernel::sync::atomic::Relaxed) {
             return;
         }

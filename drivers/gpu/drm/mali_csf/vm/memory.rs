@@ -11,6 +11,7 @@
 
 use drm::gem::{
     Flags,
+    Mapped,
     Pinned,
     Segment, //
 };
@@ -22,6 +23,7 @@ use shims::uapi;
 
 use super::{
     cut,
+    MapFlags,
     Vm, //
 };
 use crate::{
@@ -35,18 +37,44 @@ use crate::{
 /// After how many pieces others may run.
 const BREATH: u64 = 1024;
 
-/// Memory that can be mapped.
-pub(crate) enum Memory {
-    /// A buffer.
-    Buffer(Pinned<Driver>),
-    /// A buffer that is repeated for ever.
-    Repeated(Pinned<Driver>),
+/// Memory that is mapped, or is about to be. It stays as long as this does.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    buffer: Mapped<Driver>,
+    size: u64,
+    repeated: bool,
+}
+
+/// How something is mapped, and what.
+#[derive(Clone)]
+pub(crate) struct Mapping {
+    /// How.
+    pub(super) flags: MapFlags,
+    /// What; nothing while memory reclaim has it.
+    pub(super) memory: Option<Memory>,
 }
 
 impl Memory {
+    /// That of a buffer.
+    pub(super) fn of(buffer: &Pinned<Driver>) -> Result<Self> {
+        Ok(Self {
+            buffer: buffer.mapped(),
+            size: u64::try_from(buffer.size())?,
+            repeated: false,
+        })
+    }
+
+    /// That of a buffer, repeated for ever.
+    pub(super) fn repeated(buffer: &Pinned<Driver>) -> Result<Self> {
+        Ok(Self {
+            repeated: true,
+            ..Self::of(buffer)?
+        })
+    }
+
     /// Whether it has no end.
     pub(super) fn is_repeated(&self) -> bool {
-        matches!(self, Self::Repeated(_))
+        self.repeated
     }
 
     /// Calls `f` with what is contiguous of `len` bytes from `offset` on, in order, until it fails.
@@ -57,17 +85,15 @@ impl Memory {
         len: u64,
         mut f: impl FnMut(Segment) -> Result,
     ) -> Result {
-        let pinned = match self {
-            Self::Buffer(pinned) => return pinned.segments(offset, len).try_for_each(f),
-            Self::Repeated(pinned) => pinned,
-        };
-        let size = u64::try_from(pinned.size())?;
+        if !self.repeated {
+            return self.buffer.segments(offset, len).try_for_each(f);
+        }
         let mut done = 0;
         let mut pieces = 0;
         while done < len {
-            let at = (offset + done) % size;
-            let part = (size - at).min(len - done);
-            pinned.segments(at, part).try_for_each(&mut f)?;
+            let at = (offset + done) % self.size;
+            let part = (self.size - at).min(len - done);
+            self.buffer.segments(at, part).try_for_each(&mut f)?;
             done += part;
             pieces += 1;
             if pieces % BREATH == 0 {

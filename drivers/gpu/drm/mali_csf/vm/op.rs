@@ -7,11 +7,14 @@
 
 use core::ops::Range;
 
-use drm::gpuvm::{
-    MapRequest,
-    Prealloc,
-    VaTree,
-    VmBo, //
+use drm::{
+    gem::Pinned,
+    gpuvm::{
+        MapRequest,
+        Prealloc,
+        Tree,
+        VmBo, //
+    },
 };
 use kernel::{
     prelude::*,
@@ -26,7 +29,10 @@ use soc::pgtable::{
 
 use super::{
     cut,
-    memory::Memory,
+    memory::{
+        Mapping,
+        Memory, //
+    },
     table::{
         va_range,
         StepContext,
@@ -35,7 +41,10 @@ use super::{
     MapFlags,
     Vm, //
 };
-use crate::gem::Bo;
+use crate::{
+    driver::Driver,
+    gem::Bo, //
+};
 
 /// What user space asks for.
 pub(crate) enum Request {
@@ -74,7 +83,9 @@ enum Kind {
     Map {
         vm_bo: ARef<VmBo<Table>>,
         offset: u64,
-        flags: MapFlags,
+        mapping: Mapping,
+        /// Memory reclaim does not take it before it is mapped.
+        _pinned: Pinned<Driver>,
     },
     Unmap,
 }
@@ -87,7 +98,7 @@ pub(crate) struct Op {
 }
 
 /// Adds what mapping `len` bytes at `va` to `dma` needs.
-fn count_tables(va: u64, dma: u64, len: u64, need: &mut Need) -> Result {
+pub(super) fn count_tables(va: u64, dma: u64, len: u64, need: &mut Need) -> Result {
     let mut done = 0;
     while done < len {
         let at = va + done;
@@ -136,8 +147,9 @@ impl Op {
             Request::Sparse { va, size, flags } => {
                 let range = Self::user_range(vm, va, size)?;
                 let bo = vm.sparse_memory()?;
-                let memory = Memory::Repeated(bo.pin()?);
-                Self::map_memory(vm, &bo, memory, va, range, flags, need)
+                let pinned = bo.pin()?;
+                let memory = Memory::repeated(&pinned)?;
+                Self::map_memory(vm, pinned, memory, va, range, flags, need)
             }
             Request::Unmap { va, size } => {
                 let range = Self::user_range(vm, va, size)?;
@@ -177,13 +189,14 @@ impl Op {
         flags: MapFlags,
         need: &mut Need,
     ) -> Result<Self> {
-        let memory = Memory::Buffer(bo.pin()?);
-        Self::map_memory(vm, bo, memory, bo_offset, range, flags, need)
+        let pinned = bo.pin()?;
+        let memory = Memory::of(&pinned)?;
+        Self::map_memory(vm, pinned, memory, bo_offset, range, flags, need)
     }
 
     fn map_memory(
         vm: &Vm,
-        bo: &Bo,
+        pinned: Pinned<Driver>,
         memory: Memory,
         offset: u64,
         range: Range<u64>,
@@ -199,9 +212,13 @@ impl Op {
         })?;
         Ok(Self {
             kind: Kind::Map {
-                vm_bo: vm.gpuvm().obtain(bo, memory)?,
+                vm_bo: vm.gpuvm().obtain(&pinned, ())?,
                 offset,
-                flags,
+                mapping: Mapping {
+                    flags,
+                    memory: Some(memory),
+                },
+                _pinned: pinned,
             },
             range,
             prealloc: Prealloc::for_map()?,
@@ -232,32 +249,33 @@ impl Op {
     }
 
     /// Changes mappings and page table. Allocates nothing.
-    pub(super) fn execute(&mut self, tree: &mut VaTree<Table>, tables: &mut Tables) -> Result {
+    pub(super) fn execute(&mut self, tree: &mut Tree<'_, Table>, tables: &mut Tables) -> Result {
         let addr = self.range.start;
         let len = self.range.end - addr;
         match &self.kind {
             Kind::Map {
                 vm_bo,
                 offset,
-                flags,
+                mapping,
+                ..
             } => {
                 let mut ctx = StepContext {
                     tables,
-                    flags: *flags,
+                    mapping: Some(mapping),
                 };
                 let request = MapRequest {
                     addr,
                     len,
                     gem_offset: *offset,
                     vm_bo,
-                    unbounded: vm_bo.data().is_repeated(),
+                    unbounded: mapping.memory.as_ref().is_some_and(Memory::is_repeated),
                 };
                 tree.map(request, &mut self.prealloc, &mut ctx)
             }
             Kind::Unmap => {
                 let mut ctx = StepContext {
                     tables,
-                    flags: MapFlags::NONE,
+                    mapping: None,
                 };
                 tree.unmap(addr, len, &mut self.prealloc, &mut ctx)
             }

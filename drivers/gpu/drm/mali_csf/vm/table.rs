@@ -4,6 +4,9 @@
 //!
 //! A step that takes something away and fails leaves a table of which nobody knows what it maps:
 //! that is noted, and makes the VM unusable. A step that maps and fails has mapped nothing.
+//!
+//! What memory reclaim has taken is mapped in the map of the VM and not in the table. Steps that meet
+//! it change the map only.
 
 use core::ops::Range;
 
@@ -11,9 +14,14 @@ use drm::gpuvm::{
     DriverGpuVm,
     MapStep,
     RemapStep,
-    Va, //
+    Tree,
+    Va,
+    VmBo, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 use soc::pgtable::{
     PageTable,
     Tables,
@@ -22,24 +30,43 @@ use soc::pgtable::{
 
 use super::{
     cut,
-    memory::Memory,
+    memory::{
+        Mapping,
+        Memory, //
+    },
+    restore,
     MapFlags, //
 };
-use crate::driver::Driver;
+use crate::{
+    driver::Driver,
+    mmu::{
+        Mmu,
+        Space, //
+    },
+};
+
+/// Where the GPU sees the page table, if it does.
+#[derive(Clone)]
+pub(super) struct Hardware {
+    pub(super) mmu: Arc<Mmu>,
+    pub(super) space: Arc<Space>,
+}
 
 /// The page table, as the DRM layer's map of the VM drives it.
 pub(crate) struct Table {
     pub(super) pt: PageTable,
     /// A change has failed half-way.
     pub(super) broken: bool,
+    /// Until the VM goes, and with it what is mapped.
+    pub(super) hardware: Option<Hardware>,
 }
 
 /// What a step of a change works with.
 pub(crate) struct StepContext<'a> {
     /// Table pages, fresh and freed.
     pub(super) tables: &'a mut Tables,
-    /// Flags for a new mapping.
-    pub(super) flags: MapFlags,
+    /// A new mapping, if there is one.
+    pub(super) mapping: Option<&'a Mapping>,
 }
 
 pub(super) fn va_range(range: Range<u64>) -> Result<VaRange> {
@@ -49,7 +76,7 @@ pub(super) fn va_range(range: Range<u64>) -> Result<VaRange> {
 
 impl Table {
     /// Maps `range` to what `memory` has from byte `offset` on. Maps nothing if that fails.
-    fn map(
+    pub(super) fn map(
         &mut self,
         tables: &mut Tables,
         range: Range<u64>,
@@ -76,7 +103,7 @@ impl Table {
     }
 
     /// Unmaps `range`, all of which is mapped.
-    fn unmap(&mut self, tables: &mut Tables, range: Range<u64>) -> Result {
+    pub(super) fn unmap(&mut self, tables: &mut Tables, range: Range<u64>) -> Result {
         let range = va_range(range)?;
         if self.pt.update(tables).unmap(range)? != range.size() {
             return Err(EIO);
@@ -96,13 +123,16 @@ impl Table {
 
     /// Takes `gone` away from the mapping `old`; blocks that are cut come back as pages.
     fn cut(&mut self, tables: &mut Tables, gone: Range<u64>, old: &Va<Self>) -> Result {
+        let Some(memory) = &old.data().memory else {
+            return Ok(());
+        };
         let wide = cut::widened(gone.clone(), |va| self.is_block(va));
         self.unmap(tables, wide.clone())?;
 
         for rest in [wide.start..gone.start, gone.end..wide.end] {
             if !rest.is_empty() {
                 let offset = old.gem_offset() + (rest.start - old.addr());
-                self.map(tables, rest, old.vm_bo().data(), offset, *old.data())?;
+                self.map(tables, rest, memory, offset, old.data().flags)?;
             }
         }
         Ok(())
@@ -111,8 +141,8 @@ impl Table {
 
 impl DriverGpuVm for Table {
     type Driver = Driver;
-    type VaData = MapFlags;
-    type VmBoData = Memory;
+    type VaData = Mapping;
+    type VmBoData = ();
     type Context<'a> = StepContext<'a>;
 
     fn step_map(
@@ -121,12 +151,16 @@ impl DriverGpuVm for Table {
         ctx: &mut Self::Context<'_>,
     ) -> Result<Self::VaData> {
         let range = op.addr()..op.addr() + op.len();
-        let memory = op.vm_bo().data();
-        self.map(ctx.tables, range, memory, op.gem_offset(), ctx.flags)?;
-        Ok(ctx.flags)
+        let mapping = ctx.mapping.ok_or(EINVAL)?;
+        let memory = mapping.memory.as_ref().ok_or(EINVAL)?;
+        self.map(ctx.tables, range, memory, op.gem_offset(), mapping.flags)?;
+        Ok(mapping.clone())
     }
 
     fn step_unmap(&mut self, va: &Va<Self>, ctx: &mut Self::Context<'_>) -> Result {
+        if va.data().memory.is_none() {
+            return Ok(());
+        }
         self.unmap(ctx.tables, va.range())
             .inspect_err(|_| self.broken = true)
     }
@@ -134,5 +168,9 @@ impl DriverGpuVm for Table {
     fn step_remap(&mut self, op: &RemapStep<'_, Self>, ctx: &mut Self::Context<'_>) -> Result {
         self.cut(ctx.tables, op.unmapped(), op.va())
             .inspect_err(|_| self.broken = true)
+    }
+
+    fn evict(tree: &mut Tree<'_, Self>, vm_bo: &VmBo<Self>) -> Result {
+        restore::evict(tree, vm_bo)
     }
 }
