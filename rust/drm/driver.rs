@@ -5,6 +5,7 @@
 use crate::{
     debugfs,
     fdinfo,
+    gem,
     ioctl,
     mmap,
     Device,
@@ -91,6 +92,13 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// could be taken, and takes as many as are written to it.
     const SHRINKER: Option<&'static CStr> = None;
 
+    /// Makes the driver's part of a buffer that somebody else has made.
+    ///
+    /// A driver that does not say how cannot import foreign dma-bufs.
+    fn imported(_dev: &Device<Self>) -> impl PinInit<Self::Object, Error> {
+        NotImported
+    }
+
     /// Files in the device's debugfs directory.
     const DEBUGFS: &'static [debugfs::Entry<Self>] = &[];
 
@@ -122,6 +130,16 @@ pub trait Driver: Sized + Send + Sync + 'static {
     }
 }
 
+/// Makes no object.
+struct NotImported;
+
+// SAFETY: It always fails, and leaves the memory as it is.
+unsafe impl<T> PinInit<T, Error> for NotImported {
+    unsafe fn __init(self, _slot: *mut T) -> Result {
+        Err(EOPNOTSUPP)
+    }
+}
+
 /// The C structures of a driver.
 pub(crate) struct Vtable<D: Driver>(core::marker::PhantomData<D>);
 
@@ -145,6 +163,12 @@ impl<D: Driver> Vtable<D> {
         patchlevel: D::INFO.patchlevel,
         name: as_char_ptr_in_const_context(D::INFO.name).cast_mut(),
         desc: as_char_ptr_in_const_context(D::INFO.desc).cast_mut(),
+        gem_prime_import: Some(gem::Object::<D>::import_callback),
+        gem_prime_import_sg_table: if D::HAS_IMPORTED {
+            Some(gem::Object::<D>::import_table_callback)
+        } else {
+            None
+        },
         driver_features: bindings::drm_driver_feature_DRIVER_GEM | D::FEATURES.0,
         // CAST: A descriptor is a transparent wrapper of the C structure.
         ioctls: D::IOCTLS.as_ptr().cast(),

@@ -102,9 +102,8 @@ impl<D: Driver> File<D> {
         // SAFETY: The file is valid.
         let obj = unsafe { bindings::drm_gem_object_lookup(self.as_raw(), handle) };
 
-        // SAFETY: All objects with a handle on a `Device<D>` were made by `gem::Object::<D>::new()`:
-        // the DRM core makes none of its own, and refuses to import what is not ours. The function
-        // returned a reference.
+        // SAFETY: All objects with a handle on a `Device<D>` are `gem::Object<D>`: the DRM core makes
+        // none of its own, and imports with our callbacks. The function returned a reference.
         unsafe { gem::Object::from_raw_owned(obj) }.ok_or(ENOENT)
     }
 

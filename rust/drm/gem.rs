@@ -7,6 +7,10 @@
 //! the device's DMA, until the driver is unbound, the object is freed, or memory reclaim takes them
 //! ([`shrink`]).
 //!
+//! An object may also be a dma-buf of somebody else, if the driver [permits](Driver::imported()) that.
+//! Of such a buffer nothing is known but its size and its DMA addresses; there need not be any pages
+//! of RAM behind them.
+//!
 //! # Locking
 //!
 //! `backing` protects how the object's memory is mapped. It is taken inside the reservation lock
@@ -28,6 +32,8 @@
 mod backing;
 #[path = "gem/iommu.rs"]
 mod iommu;
+#[path = "gem/prime.rs"]
+mod prime;
 #[path = "gem/resv.rs"]
 mod resv;
 #[path = "gem/shrink.rs"]
@@ -124,9 +130,9 @@ impl Flags {
 ///
 /// # Invariants
 ///
-/// - `obj` is an initialised `struct drm_gem_object` of `dev` with a backing file, and its reference
-///   count governs the allocation, which is that of a `KBox<Self>`.
-/// - Its reservation is its own, or that of `resv`.
+/// - `obj` is an initialised `struct drm_gem_object` of `dev`, and its reference count governs the
+///   allocation, which is that of a `KBox<Self>`. It has a backing file, or `runs`.
+/// - Its reservation is its own, or that of `resv`, or that of the dma-buf that it is an import of.
 #[repr(C)]
 #[pin_data]
 pub struct Object<D: Driver> {
@@ -135,10 +141,14 @@ pub struct Object<D: Driver> {
     dev: ARef<Device<D>>,
     flags: Flags,
     resv: Option<Arc<Resv<D>>>,
+    /// Of an import.
+    runs: Option<prime::Runs>,
     #[pin]
     backing: Mutex<Backing>,
     /// Whether the pages were allocated, for those who cannot take the lock.
     resident: Atomic<bool>,
+    /// Whether there may be mappings that are not found by the device's files. Never reset.
+    exported: Atomic<bool>,
     users: Users,
     dma: dma::Mapping,
     #[pin]
@@ -223,28 +233,13 @@ impl<D: Driver> Object<D> {
             return Err(EINVAL);
         }
 
-        let this = KBox::pin_init(
-            try_pin_init!(Self {
-                obj: Opaque::zeroed(),
-                dev: dev.into(),
-                flags,
-                resv: resv.cloned(),
-                backing <- new_mutex!(Backing::new(), "gem::Object::backing"),
-                resident: Atomic::new(false),
-                users: Users::new(),
-                dma: dma::Mapping::new(),
-                iommu <- iommu::Mapped::new(),
-                slots: FenceSlots::new(),
-                inner <- inner,
-            }? Error),
-            GFP_KERNEL,
-        )?;
+        let this = Self::allocate(dev, flags, resv.cloned(), None, inner)?;
         let obj = this.as_raw();
 
         // SAFETY: The object is zeroed, as the C side expects it, and nobody else knows it. `resv`
         // is kept alive by `this`.
         let ret = unsafe {
-            (*obj).funcs = const { &Self::FUNCS };
+            (*obj).funcs = Self::funcs();
             if let Some(resv) = resv {
                 (*obj).resv = resv.as_dma_resv();
             }
@@ -258,19 +253,63 @@ impl<D: Driver> Object<D> {
         // SAFETY: The object is initialised and has a file.
         unsafe { shims::shim_gem_set_gfp(obj) };
 
-        // INVARIANT: From here on the reference count governs the allocation; `free_callback()` takes
-        // the box back. Nothing is moved out of its place.
-        // SAFETY: The pointer is that of the box, and the first reference becomes the `ARef`'s.
-        let this = unsafe {
-            ARef::from_raw(NonNull::new_unchecked(KBox::into_raw(
-                Pin::into_inner_unchecked(this),
-            )))
-        };
+        // SAFETY: The object was just initialised.
+        let this = unsafe { Self::initialised(this) };
+
         if !flags.contains(Flags::NO_MMAP) {
             // SAFETY: The object is initialised.
             to_result(unsafe { bindings::drm_gem_create_mmap_offset(obj) })?;
         }
         Ok(this)
+    }
+
+    const fn funcs() -> &'static bindings::drm_gem_object_funcs {
+        const { &Self::FUNCS }
+    }
+
+    /// An object whose C part is zeroed.
+    fn allocate(
+        dev: &Device<D>,
+        flags: Flags,
+        resv: Option<Arc<Resv<D>>>,
+        runs: Option<prime::Runs>,
+        inner: impl PinInit<D::Object, Error>,
+    ) -> Result<Pin<KBox<Self>>> {
+        // Nobody allocates what is mapped already.
+        let resident = runs.is_some();
+
+        KBox::pin_init(
+            try_pin_init!(Self {
+                obj: Opaque::zeroed(),
+                dev: dev.into(),
+                flags,
+                resv,
+                runs,
+                backing <- new_mutex!(Backing::new(), "gem::Object::backing"),
+                resident: Atomic::new(resident),
+                exported: Atomic::new(false),
+                users: Users::new(),
+                dma: dma::Mapping::new(),
+                iommu <- iommu::Mapped::new(),
+                slots: FenceSlots::new(),
+                inner <- inner,
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    /// # Safety
+    ///
+    /// The C part must have been initialised, and nobody own its first reference.
+    unsafe fn initialised(this: Pin<KBox<Self>>) -> ARef<Self> {
+        // INVARIANT: From here on the reference count governs the allocation; `free_callback()` takes
+        // the box back. Nothing is moved out of its place.
+        // SAFETY: The pointer is that of the box, and the first reference becomes the `ARef`'s.
+        unsafe {
+            ARef::from_raw(NonNull::new_unchecked(KBox::into_raw(
+                Pin::into_inner_unchecked(this),
+            )))
+        }
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::drm_gem_object {
@@ -372,26 +411,10 @@ impl<D: Driver> Object<D> {
         unsafe {
             (*this).iommu.unmap();
             (*this).release_backing();
+            (*this).release_import();
             bindings::drm_gem_object_release(obj);
             drop(Pin::new_unchecked(KBox::from_raw(this)));
         }
-    }
-
-    /// # Safety
-    ///
-    /// Only for `struct drm_gem_object_funcs`.
-    unsafe extern "C" fn export_callback(
-        obj: *mut bindings::drm_gem_object,
-        flags: c_int,
-    ) -> *mut bindings::dma_buf {
-        // SAFETY: The object is valid during the call.
-        let this = unsafe { Self::from_raw(obj) };
-
-        if this.resv.is_some() {
-            return EINVAL.to_ptr();
-        }
-        // SAFETY: As a GEM function, with the same arguments.
-        unsafe { bindings::drm_gem_prime_export(obj, flags) }
     }
 
     /// Called with a spinlock held.
@@ -483,6 +506,11 @@ impl<D: Driver> Object<D> {
         // SAFETY: The mapping is being set up, and only here.
         if unsafe { shims::shim_vma_is_cow(vma) } {
             return EINVAL.to_errno();
+        }
+        if this.is_imported() {
+            // SAFETY: As above. The dma-buf of an import lives as long as the object, and the
+            // reference to the object that the caller has taken for the mapping is given back.
+            return unsafe { shims::shim_gem_mmap_import(obj, vma) };
         }
         // SAFETY: As above.
         unsafe { shims::shim_vma_set_gem(vma, this.write_back()) };

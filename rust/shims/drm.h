@@ -14,6 +14,7 @@
 #include <drm/drm_prime.h>
 #include <drm/drm_print.h>
 #include <drm/drm_syncobj.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-fence-chain.h>
 #include <linux/dma-resv.h>
 #include <linux/mm.h>
@@ -57,6 +58,18 @@ void shim_debugfs_add_shrink(struct drm_minor *minor, struct shrinker *shrinker)
 
 /* The open() of an accel node. */
 int shim_accel_open(struct inode *inode, struct file *filp);
+
+/* Dma-bufs */
+struct sg_table *shim_sg_dma_runs(struct sg_table *from, size_t size);
+int shim_gem_mmap_import(struct drm_gem_object *obj, struct vm_area_struct *vma);
+struct drm_gem_object *shim_gem_of_export(struct drm_device *dev, const struct dma_buf *buf);
+struct dma_buf *shim_gem_export(struct drm_gem_object *obj, const struct dma_buf_ops *ops,
+				int flags);
+struct sg_table *shim_export_map(struct dma_buf_attachment *attach, enum dma_data_direction dir);
+void shim_export_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		       enum dma_data_direction dir);
+void shim_export_sync_for_cpu(struct dma_buf *buf, enum dma_data_direction dir);
+void shim_export_sync_for_device(struct dma_buf *buf, enum dma_data_direction dir);
 
 /* Backing memory */
 void *shim_drmm_zeroed_page(struct drm_device *dev);

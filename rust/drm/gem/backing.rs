@@ -145,7 +145,7 @@ impl<D: Driver> Object<D> {
 
     /// Allocates the pages and maps them for DMA, if that was not done before.
     ///
-    /// Fails with `ENODEV` if it was not, and the driver is unbound.
+    /// Fails with `ENODEV` if it was not, and the driver is unbound, and with `EINVAL` for imports.
     ///
     /// The pages stay for as long as `backing` is locked, or there is a user.
     pub(super) fn populate_locked(
@@ -154,6 +154,9 @@ impl<D: Driver> Object<D> {
     ) -> Result<NonNull<*mut bindings::page>> {
         if let Some(pages) = backing.pages() {
             return Ok(pages);
+        }
+        if self.is_imported() {
+            return Err(EINVAL);
         }
         if self.page_count() == u32::MAX {
             return Err(ENOMEM);
@@ -204,8 +207,13 @@ impl<D: Driver> Object<D> {
         };
         let sgt = backing.sgt;
 
-        // With the object locked nobody comes anew, except by what is there already.
-        if self.users.pinned() || self.users.mapped() || backing.vmaps != 0 {
+        // With the object locked nobody comes anew, except by what is there already. A fault by way of
+        // a dma-buf has had it locked after it was marked.
+        if self.exported.load(Relaxed)
+            || self.users.pinned()
+            || self.users.mapped()
+            || backing.vmaps != 0
+        {
             return false;
         }
         // SAFETY: The object is initialised. A fault needs the lock, so nothing is mapped any more
@@ -326,6 +334,16 @@ impl<D: Driver> Object<D> {
     ///
     /// `ENOMEM` if memory is short. `ENODEV` if the driver is unbound.
     pub fn pin(&self) -> Result<Pinned<D>> {
+        if let Some(runs) = &self.runs {
+            let _section = self.dev.mappings().section().ok_or(ENODEV)?;
+
+            self.users.pins.fetch_add(1, Relaxed);
+            // INVARIANT: Counted; the table says where the exporter has mapped its buffer.
+            return Ok(Pinned {
+                obj: self.into(),
+                sgt: runs.table(),
+            });
+        }
         let mut backing = self.backing.lock();
 
         self.populate_locked(&mut backing)?;
@@ -336,6 +354,29 @@ impl<D: Driver> Object<D> {
             sgt: backing.sgt,
         })
     }
+
+    /// The object, if it has memory of its own that the device can access.
+    pub(super) fn pin_resident(&self) -> Option<Pinned<D>> {
+        let backing = self.backing.lock();
+
+        if backing.sgt.is_null() {
+            return None;
+        }
+        self.users.pins.fetch_add(1, Relaxed);
+        // INVARIANT: The table is set, and was counted in while the object is locked.
+        Some(Pinned {
+            obj: self.into(),
+            sgt: backing.sgt,
+        })
+    }
+
+    /// The object is about to be exported: from now on its memory stays. Mappings by way of a dma-buf
+    /// belong to that one's file, where the object could not find them.
+    pub(super) fn keep(&self) {
+        self.exported.store(true, Relaxed);
+        // SAFETY: The object is initialised. One that is in no list may be removed from it.
+        unsafe { bindings::drm_gem_lru_remove(self.as_raw()) };
+    }
 }
 
 /// An object that has memory which the device can access, as long as the driver is bound. Memory
@@ -345,7 +386,8 @@ impl<D: Driver> Object<D> {
 ///
 /// # Invariants
 ///
-/// This value is counted among the pins of `obj`. `sgt` is the table of `obj`: it was mapped for DMA.
+/// This value is counted among the pins of `obj`. `sgt` is the table of `obj`, which was mapped for
+/// DMA, or, of an import, its runs.
 pub struct Pinned<D: Driver> {
     obj: ARef<Object<D>>,
     sgt: *mut bindings::sg_table,
@@ -414,8 +456,11 @@ impl<D: Driver> Pinned<D> {
 
     /// The CPU has written `len` bytes at `offset`; the device may read them after this call.
     ///
-    /// Does nothing when the driver is unbound.
+    /// Does nothing when the driver is unbound, or somebody else has made the buffer.
     pub fn sync_for_device(&self, offset: u64, len: u64) {
+        if self.is_imported() {
+            return;
+        }
         let Some(_section) = self.dev.mappings().section() else {
             return;
         };
@@ -430,8 +475,11 @@ impl<D: Driver> Pinned<D> {
 
     /// The device has written `len` bytes at `offset`; the CPU may read them after this call.
     ///
-    /// Does nothing when the driver is unbound.
+    /// Does nothing when the driver is unbound, or somebody else has made the buffer.
     pub fn sync_for_cpu(&self, offset: u64, len: u64) {
+        if self.is_imported() {
+            return;
+        }
         let Some(_section) = self.dev.mappings().section() else {
             return;
         };

@@ -12,9 +12,10 @@
 //! What comes back does so on demand: a fault of a CPU, a pin, or the next submission to an address
 //! space ([`GpuVm::for_each_evicted()`](crate::gpuvm::GpuVm::for_each_evicted)).
 //!
-//! Never taken are buffers that are pinned, mapped by the kernel, exported, or [permanent], buffers
-//! with unsignalled fences, and buffers in an address space that has some: a job may use what was
-//! bound after it was submitted.
+//! Never taken are imports, buffers that are pinned, mapped by the kernel, [permanent], or were ever
+//! exported (a mapping by way of a dma-buf is not found by the device's files), buffers with
+//! unsignalled fences, and buffers in an address space that has some: a job may use what was bound
+//! after it was submitted.
 //!
 //! [permanent]: super::Flags::RESIDENT
 //!
@@ -401,6 +402,8 @@ impl<D: Driver> Object<D> {
         if !self.resident.load(Relaxed)
             || self.flags.contains(Flags::CONTIGUOUS)
             || self.flags.contains(Flags::RESIDENT)
+            || self.exported.load(Relaxed)
+            || self.is_imported()
         {
             return None;
         }
@@ -443,11 +446,7 @@ impl<D: Driver> Object<D> {
         let Some(reserved) = (unsafe { Reserved::try_new((*obj).resv) }) else {
             return false;
         };
-        // SAFETY: The object is valid; whether it is exported is read as a word. An importer has it
-        // pinned, so nothing depends on the answer but whether exports are kept at hand.
-        let exported = unsafe { !(&raw const (*obj).dma_buf).read_volatile().is_null() };
-
-        if exported || !reserved.idle() {
+        if !reserved.idle() {
             return false;
         }
         // SAFETY: The mutex is initialised, and lives as long as the object.

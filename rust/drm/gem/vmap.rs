@@ -55,6 +55,10 @@ impl<D: Driver> Object<D> {
     /// Maps the whole object for the kernel.
     ///
     /// Allocates the memory of the object, if that was not done yet, and sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if somebody else has made the buffer: there need not be memory to map. `ENOMEM`.
     pub fn vmap(&self) -> Result<Vmap<D>> {
         // INVARIANT: The mapping covers the object, and is counted for this window.
         Ok(Vmap {

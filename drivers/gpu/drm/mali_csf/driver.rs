@@ -358,6 +358,10 @@ impl drm::Driver for Driver {
             file::bo_query_info,
     }
 
+    fn imported(_dev: &DrmDevice) -> impl PinInit<gem::BoData, Error> {
+        gem::BoData::new(0)
+    }
+
     fn mmap(
         _dev: &drm::Entered<'_, Self>,
         file: &drm::File<Self>,

@@ -306,6 +306,10 @@ pub(crate) fn bo_sync(
     )?;
     for op in &ops {
         let bo = file.lookup(op.handle)?;
+        // The caches of an import are its exporter's business: DMA_BUF_IOCTL_SYNC is for that.
+        if bo.is_imported() {
+            return Err(EINVAL);
+        }
         let range = SyncRange::parse(op, u64::try_from(bo.size()).map_err(|_| EINVAL)?)?;
         // Memory that the CPU writes around its caches has nothing to be cleaned.
         if range.size == 0 || !bo.flags().contains(drm::gem::Flags::WRITE_BACK) {
@@ -327,8 +331,11 @@ pub(crate) fn bo_query_info(
     file: &DrmFile,
 ) -> Result<u32> {
     let bo = file.lookup(args.handle)?;
-    // Foreign buffers can't be imported, so no BO has a flag beside those of its creation.
-    args.extra_flags = 0;
+    args.extra_flags = if bo.is_imported() {
+        uapi::DRM_PANTHOR_BO_IS_IMPORTED
+    } else {
+        0
+    };
     args.create_flags = (**bo).flags();
     args.pad = 0;
     Ok(0)
