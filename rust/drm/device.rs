@@ -24,9 +24,12 @@
 use crate::{
     dma::Mappings,
     driver::Vtable,
-    gem::shrink::{
-        Lists,
-        Shrinker, //
+    gem::{
+        shrink::{
+            Lists,
+            Shrinker, //
+        },
+        Objects, //
     },
     Driver, //
 };
@@ -72,7 +75,7 @@ use kernel::{
 /// # Invariants
 ///
 /// - `dev` is an initialised `struct drm_device`, whose reference count governs the allocation.
-/// - `mappings` and `lists` are initialised, and pinned.
+/// - `mappings`, `lists` and `objects` are initialised, and pinned.
 /// - `data` is initialised, and so stays until the last reference goes, if `data_valid` is set.
 ///   Nobody but [`UnregisteredDevice::new()`] sees the device otherwise.
 /// - `bound` is null, or points to a `D::Bound` that stays valid until `bound` was set to null and an
@@ -85,6 +88,7 @@ pub struct Device<D: Driver> {
     lists: Lists,
     /// The shrinker, for debugfs; null if there is none. Written before the device is registered.
     shrinker: Atomic<*mut bindings::shrinker>,
+    objects: Objects,
     data_valid: bool,
     data: D::Data,
 }
@@ -179,6 +183,11 @@ impl<D: Driver> Device<D> {
         self.shrinker.load(Acquire)
     }
 
+    /// The list of the device's buffer objects.
+    pub(crate) fn all_objects(&self) -> &Objects {
+        &self.objects
+    }
+
     /// Removes what user space has mapped of `len` bytes at `offset` of the device node.
     ///
     /// The next access faults again. Meant for the pages that the driver provides in
@@ -200,6 +209,7 @@ impl<D: Driver> Device<D> {
             if (*this).data_valid {
                 core::ptr::drop_in_place(addr_of_mut!((*this).data));
                 core::ptr::drop_in_place(addr_of_mut!((*this).mappings));
+                core::ptr::drop_in_place(addr_of_mut!((*this).objects));
             }
         }
     }
@@ -313,6 +323,9 @@ impl<D: Driver> UnregisteredDevice<D> {
             unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).mappings), Mappings::new()) };
         // SAFETY: As above.
         let Ok(()) = unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).lists), Lists::new()) };
+        // SAFETY: As above.
+        let Ok(()) =
+            unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).objects), Objects::new()) };
         // SAFETY: The field is inside the allocation, uninitialised, and does not move.
         unsafe { pin_init::raw_try_init(addr_of_mut!((*raw).data), data) }.inspect_err(|_| {
             // SAFETY: This is the only reference. The memory was zeroed, so the release callback

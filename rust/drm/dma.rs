@@ -286,7 +286,9 @@ impl Mappings {
                     shims::shim_dma_unmap_sgtable(dev, sgt);
                 },
                 // SAFETY: As above.
-                Mapped::Import(import) if unsafe { shims::shim_gem_get_unless_zero(import.obj) } => {
+                Mapped::Import(import)
+                    if unsafe { shims::shim_gem_get_unless_zero(import.obj) } =>
+                {
                     // SAFETY: As above.
                     unsafe { Self::take_off(head, mapping) };
                     return Some(import);

@@ -32,6 +32,8 @@
 mod backing;
 #[path = "gem/iommu.rs"]
 mod iommu;
+#[path = "gem/list.rs"]
+mod list;
 #[path = "gem/prime.rs"]
 mod prime;
 #[path = "gem/resv.rs"]
@@ -45,6 +47,7 @@ pub use backing::Mapped;
 pub use backing::Pinned;
 pub use backing::Segment;
 pub use backing::Segments;
+pub(crate) use list::Objects;
 pub use resv::Resv;
 pub use vmap::dma_mb;
 pub use vmap::dma_rmb;
@@ -141,6 +144,7 @@ pub struct Object<D: Driver> {
     dev: ARef<Device<D>>,
     flags: Flags,
     resv: Option<Arc<Resv<D>>>,
+    node: list::Node,
     /// Of an import.
     runs: Option<prime::Runs>,
     #[pin]
@@ -284,6 +288,7 @@ impl<D: Driver> Object<D> {
                 dev: dev.into(),
                 flags,
                 resv,
+                node: list::Node::new(),
                 runs,
                 backing <- new_mutex!(Backing::new(), "gem::Object::backing"),
                 resident: Atomic::new(resident),
@@ -305,11 +310,15 @@ impl<D: Driver> Object<D> {
         // INVARIANT: From here on the reference count governs the allocation; `free_callback()` takes
         // the box back. Nothing is moved out of its place.
         // SAFETY: The pointer is that of the box, and the first reference becomes the `ARef`'s.
-        unsafe {
-            ARef::from_raw(NonNull::new_unchecked(KBox::into_raw(
+        let this = unsafe {
+            ARef::<Self>::from_raw(NonNull::new_unchecked(KBox::into_raw(
                 Pin::into_inner_unchecked(this),
             )))
-        }
+        };
+
+        // SAFETY: The node is that of the object, which `free_callback()` takes off the list.
+        unsafe { this.dev.all_objects().add(&this.node, this.as_raw()) };
+        this
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::drm_gem_object {
@@ -346,6 +355,17 @@ impl<D: Driver> Object<D> {
     /// The flags that the object was made with.
     pub fn flags(&self) -> Flags {
         self.flags
+    }
+
+    /// Whether the object has memory.
+    pub fn is_resident(&self) -> bool {
+        self.resident.load(Relaxed)
+    }
+
+    /// Whether there is a dma-buf of the object, for the moment.
+    pub fn has_dma_buf(&self) -> bool {
+        // SAFETY: The object is valid, and nothing but the pointer is looked at.
+        unsafe { !(&raw const (*self.as_raw()).dma_buf).read_volatile().is_null() }
     }
 
     /// The device that the object belongs to.
@@ -409,6 +429,7 @@ impl<D: Driver> Object<D> {
         // SAFETY: Nobody else has access any more. The memory goes before the file that it is of, and
         // the C part before the box, which was made by `new()`.
         unsafe {
+            (*this).dev.all_objects().remove(&(*this).node);
             (*this).iommu.unmap();
             (*this).release_backing();
             (*this).release_import();
@@ -426,7 +447,7 @@ impl<D: Driver> Object<D> {
         obj: *mut bindings::drm_gem_object,
     ) -> bindings::drm_gem_object_status {
         // SAFETY: The object is valid during the call.
-        if unsafe { Self::from_raw(obj) }.resident.load(Relaxed) {
+        if unsafe { Self::from_raw(obj) }.is_resident() {
             bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT
         } else {
             0

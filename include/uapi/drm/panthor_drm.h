@@ -837,7 +837,10 @@ struct drm_panthor_bo_sync_op {
  * Ranges are handled in order, up to the first that fails.
  */
 struct drm_panthor_bo_sync {
-	/** @ops: &struct drm_panthor_bo_sync_op; an empty array is fine. */
+	/**
+	 * @ops: &struct drm_panthor_bo_sync_op; an empty array is fine. When one fails, its index is
+	 * returned in the array's count.
+	 */
 	struct drm_panthor_obj_array ops;
 };
 

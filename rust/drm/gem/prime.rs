@@ -224,9 +224,7 @@ impl<D: Driver> Object<D> {
         this.keep();
         // SAFETY: The object and its device are valid, and the operations constant. The dma-buf keeps
         // a reference to the object, and the module.
-        unsafe {
-            shims::shim_gem_export(obj, const { &Self::EXPORT_OPS }, flags)
-        }
+        unsafe { shims::shim_gem_export(obj, const { &Self::EXPORT_OPS }, flags) }
     }
 
     /// Makes what devices have written visible to the CPU, or the reverse.

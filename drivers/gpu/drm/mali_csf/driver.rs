@@ -331,6 +331,11 @@ impl drm::Driver for Driver {
         .or(Features::SYNCOBJ)
         .or(Features::SYNCOBJ_TIMELINE);
 
+    const DEBUGFS: &'static [drm::debugfs::Entry<Self>] = &[drm::debugfs::Entry {
+        name: c"gems",
+        show: gem::show_all,
+    }];
+
     drm::ioctls! {
         IOWR 0 DEV_QUERY(uapi::drm_panthor_dev_query, RENDER_ALLOW) => query::dev_query,
         IOWR 1 VM_CREATE(uapi::drm_panthor_vm_create, RENDER_ALLOW) => file::vm_create,
@@ -359,7 +364,7 @@ impl drm::Driver for Driver {
     }
 
     fn imported(_dev: &DrmDevice) -> impl PinInit<gem::BoData, Error> {
-        gem::BoData::new(0)
+        gem::BoData::new(0, gem::Owner::User)
     }
 
     fn mmap(

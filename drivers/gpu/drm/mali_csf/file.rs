@@ -292,7 +292,7 @@ impl SyncRange {
     }
 }
 
-/// BO_SYNC. Ends with the first operation that fails.
+/// BO_SYNC. Ends with the first operation that fails, and says which that was.
 pub(crate) fn bo_sync(
     _dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_bo_sync,
@@ -304,24 +304,34 @@ pub(crate) fn bo_sync(
         args.ops.stride,
         drm::min_size!(uapi::drm_panthor_bo_sync_op, size),
     )?;
-    for op in &ops {
-        let bo = file.lookup(op.handle)?;
-        // The caches of an import are its exporter's business: DMA_BUF_IOCTL_SYNC is for that.
-        if bo.is_imported() {
-            return Err(EINVAL);
-        }
-        let range = SyncRange::parse(op, u64::try_from(bo.size()).map_err(|_| EINVAL)?)?;
-        // Memory that the CPU writes around its caches has nothing to be cleaned.
-        if range.size == 0 || !bo.flags().contains(drm::gem::Flags::WRITE_BACK) {
-            continue;
-        }
-        let pinned = bo.pin()?;
-        pinned.sync_for_device(range.offset, range.size);
-        if range.invalidate {
-            pinned.sync_for_cpu(range.offset, range.size);
-        }
+    for (index, op) in (0..).zip(ops.iter()) {
+        sync_range(op, file).inspect_err(|_| args.ops.count = index)?;
     }
     Ok(0)
+}
+
+/// One operation of BO_SYNC.
+///
+/// # Errors
+///
+/// `ENOENT` if there is no such BO; `EINVAL` if it is imported, and as [`SyncRange::parse`]; `ENOMEM`.
+fn sync_range(op: &uapi::drm_panthor_bo_sync_op, file: &DrmFile) -> Result {
+    let bo = file.lookup(op.handle)?;
+    // The caches of an import are its exporter's business: DMA_BUF_IOCTL_SYNC is for that.
+    if bo.is_imported() {
+        return Err(EINVAL);
+    }
+    let range = SyncRange::parse(op, u64::try_from(bo.size()).map_err(|_| EINVAL)?)?;
+    // Memory that the CPU writes around its caches has nothing to be cleaned.
+    if range.size == 0 || !bo.flags().contains(drm::gem::Flags::WRITE_BACK) {
+        return Ok(());
+    }
+    let pinned = bo.pin()?;
+    pinned.sync_for_device(range.offset, range.size);
+    if range.invalidate {
+        pinned.sync_for_cpu(range.offset, range.size);
+    }
+    Ok(())
 }
 
 /// BO_QUERY_INFO.

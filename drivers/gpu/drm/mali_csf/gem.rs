@@ -20,7 +20,12 @@ use core::ops::Range;
 use kernel::{
     new_mutex,
     prelude::*,
-    str::CString,
+    seq_file::SeqFile,
+    seq_print,
+    str::{
+        BStr,
+        CString, //
+    },
     sync::{
         aref::ARef,
         Arc,
@@ -53,15 +58,26 @@ pub(crate) type Vmap = drm::gem::Vmap<Driver>;
 #[pin_data]
 pub(crate) struct BoData {
     flags: u32,
+    owner: Owner,
     #[pin]
     label: Mutex<Option<CString>>,
 }
 
+/// Who has made a BO.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// User space, or whoever has exported it.
+    User,
+    /// The driver.
+    Kernel,
+}
+
 impl BoData {
     /// Of a BO with these `DRM_PANTHOR_BO_*` flags.
-    pub(crate) fn new(flags: u32) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(flags: u32, owner: Owner) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             flags,
+            owner,
             label <- new_mutex!(None, "BoData::label"),
         })
     }
@@ -111,8 +127,47 @@ pub(crate) fn create(
         size,
         gem_flags,
         exclusive.map(|vm| vm.gpuvm().resv()),
-        BoData::new(flags),
+        BoData::new(flags, Owner::User),
     )
+}
+
+/// The file `gems` in debugfs: a line for each BO, youngest first.
+///
+/// # Errors
+///
+/// None.
+pub(crate) fn show_all(ddev: &DrmDevice, m: &SeqFile) -> Result {
+    let (mut count, mut bytes, mut resident) = (0_usize, 0_usize, 0_usize);
+
+    seq_print!(m, "      size  resident  use   label\n");
+    for bo in ddev.objects() {
+        let here = if bo.is_resident() { bo.size() } else { 0 };
+        let data: &BoData = &bo;
+        let mark = |on: bool, mark: char| if on { mark } else { '-' };
+
+        count += 1;
+        bytes += bo.size();
+        resident += here;
+        seq_print!(
+            m,
+            "{:#10x}{here:#10x}  {}{}{}{}",
+            bo.size(),
+            mark(data.owner == Owner::Kernel, 'k'),
+            mark(bo.is_imported(), 'i'),
+            mark(!bo.is_imported() && bo.has_dma_buf(), 'e'),
+            mark(bo.shared_resv().is_some(), 'x')
+        );
+        match &*data.label.lock() {
+            // Whatever is not printable is escaped.
+            Some(label) => seq_print!(m, "  {}\n", BStr::from_bytes(label.to_bytes())),
+            None => seq_print!(m, "\n"),
+        }
+    }
+    seq_print!(
+        m,
+        "{count} buffers, {bytes:#x} bytes, {resident:#x} of them resident\n"
+    );
+    Ok(())
 }
 
 /// Where a kernel BO goes in its VM.
@@ -169,7 +224,7 @@ impl KernelBo {
             u64::try_from(size)?,
             gem_flags,
             Some(vm.gpuvm().resv()),
-            BoData::new(uapi::DRM_PANTHOR_BO_NO_MMAP),
+            BoData::new(uapi::DRM_PANTHOR_BO_NO_MMAP, Owner::Kernel),
         )?;
         let size = u64::try_from(bo.size())?;
 

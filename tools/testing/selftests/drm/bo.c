@@ -320,6 +320,59 @@ TEST_F(bo, a_label_needs_a_buffer_a_readable_string_and_no_padding)
 	EXPECT_EQ(-EFAULT, set_label(&self->gpu, bo.handle, (const char *)8, 0));
 }
 
+/* The line of the buffer with this label in the debugfs file "gems", without the label; false if there is none. */
+static bool find_gem(const char *label, char line[160])
+{
+	FILE *file = NULL;
+	bool found = false;
+	char path[64];
+
+	for (int minor = 0; minor < 200 && !file; minor++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%d/gems", minor);
+		file = fopen(path, "r");
+	}
+	while (file && !found && fgets(line, 160, file)) {
+		char *at = strstr(line, label);
+
+		found = at;
+		if (at)
+			*at = '\0';
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+TEST_F(bo, a_label_is_shown_in_debugfs_as_long_as_the_buffer_has_it)
+{
+	char line[160], use[8] = "";
+	uint64_t size, resident;
+	struct bo bo;
+
+	if (gpu_is_c_driver(&self->gpu))
+		SKIP(return, "the columns are those of the other driver");
+	ASSERT_EQ(0, bo_create(&self->gpu, 3 * PAGE, 0, 0, &bo));
+	ASSERT_EQ(0, set_label(&self->gpu, bo.handle, "blue\nvertices", 0));
+	ASSERT_TRUE(find_gem("blue\\nvertices", line));
+	ASSERT_EQ(3, sscanf(line, "%lx %lx %7s", &size, &resident, use));
+	EXPECT_EQ(3 * PAGE, size);
+	EXPECT_EQ(0, resident);
+	EXPECT_STREQ("----", use);
+
+	ASSERT_EQ(0, bo_mmap(&self->gpu, &bo));
+	bo.u32[0] = 1;
+	ASSERT_TRUE(find_gem("blue", line));
+	ASSERT_EQ(2, sscanf(line, "%lx %lx", &size, &resident));
+	EXPECT_EQ(3 * PAGE, resident);
+
+	ASSERT_EQ(0, set_label(&self->gpu, bo.handle, NULL, 0));
+	EXPECT_FALSE(find_gem("blue", line));
+	ASSERT_EQ(0, set_label(&self->gpu, bo.handle, "green", 0));
+	EXPECT_TRUE(find_gem("green", line));
+	ASSERT_EQ(0, bo_close(&self->gpu, &bo));
+	EXPECT_FALSE(find_gem("green", line));
+}
+
 TEST_F(bo, a_buffer_knows_the_flags_it_was_created_with)
 {
 	static const uint32_t flags[] = { 0, DRM_PANTHOR_BO_NO_MMAP, DRM_PANTHOR_BO_WB_MMAP };
@@ -379,6 +432,27 @@ TEST_F(bo, cache_maintenance_stays_within_the_buffer)
 	EXPECT_EQ(-EINVAL, bo_sync(&self->gpu, &op, 1));
 	op = (struct drm_panthor_bo_sync_op){ .handle = 0x7fffffff, .size = PAGE };
 	EXPECT_EQ(-ENOENT, bo_sync(&self->gpu, &op, 1));
+}
+
+TEST_F(bo, cache_maintenance_says_which_operation_has_failed)
+{
+	struct drm_panthor_bo_sync_op ops[4] = { { 0 } };
+	struct drm_panthor_bo_sync args = { .ops = DRM_PANTHOR_OBJ_ARRAY(4, ops) };
+	struct bo bo;
+
+	KNOWN_C_DEFECT(&self->gpu, "BO_SYNC does not say which operation has failed");
+	ASSERT_EQ(0, bo_create(&self->gpu, PAGE, DRM_PANTHOR_BO_WB_MMAP, 0, &bo));
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+		ops[i] = (struct drm_panthor_bo_sync_op){ .handle = bo.handle, .size = PAGE };
+	ASSERT_EQ(0, gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_BO_SYNC, &args));
+	EXPECT_EQ(4, args.ops.count);
+	ops[2].offset = 1;
+	EXPECT_EQ(-EINVAL, gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_BO_SYNC, &args));
+	EXPECT_EQ(2, args.ops.count);
+	args.ops.count = 4;
+	ops[0].handle = 0x7fffffff;
+	EXPECT_EQ(-ENOENT, gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_BO_SYNC, &args));
+	EXPECT_EQ(0, args.ops.count);
 }
 
 FIXTURE(flush_id)

@@ -30,7 +30,8 @@ use crate::{
     driver::Driver,
     gem::{
         Bo,
-        BoData, //
+        BoData,
+        Owner, //
     },
 };
 
@@ -124,7 +125,7 @@ impl Vm {
             cut::BLOCK,
             flags,
             Some(self.gpuvm.resv()),
-            BoData::new(uapi::DRM_PANTHOR_BO_NO_MMAP),
+            BoData::new(uapi::DRM_PANTHOR_BO_NO_MMAP, Owner::Kernel),
         )?;
         Ok(memory.insert(bo).clone())
     }
