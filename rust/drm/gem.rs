@@ -365,7 +365,11 @@ impl<D: Driver> Object<D> {
     /// Whether there is a dma-buf of the object, for the moment.
     pub fn has_dma_buf(&self) -> bool {
         // SAFETY: The object is valid, and nothing but the pointer is looked at.
-        unsafe { !(&raw const (*self.as_raw()).dma_buf).read_volatile().is_null() }
+        unsafe {
+            !(&raw const (*self.as_raw()).dma_buf)
+                .read_volatile()
+                .is_null()
+        }
     }
 
     /// The device that the object belongs to.
