@@ -285,16 +285,16 @@ impl Mappings {
                     Self::take_off(head, mapping);
                     shims::shim_dma_unmap_sgtable(dev, sgt);
                 },
-                // SAFETY: As above.
-                Mapped::Import(import)
-                    if unsafe { shims::shim_gem_get_unless_zero(import.obj) } =>
-                {
+                Mapped::Import(import) => {
                     // SAFETY: As above.
-                    unsafe { Self::take_off(head, mapping) };
-                    return Some(import);
+                    if unsafe { shims::shim_gem_get_unless_zero(import.obj) } {
+                        // SAFETY: As above.
+                        unsafe { Self::take_off(head, mapping) };
+                        return Some(import);
+                    }
+                    // It is about to be taken off by whoever had the last reference.
                 }
-                // It is about to be taken off by whoever had the last reference.
-                _ => (),
+                Mapped::Not => (),
             }
             at = next;
         }

@@ -44,8 +44,10 @@ static int udmabuf_buffer(uint64_t size)
 		return -errno;
 	args.memfd = memfd_create("prime", MFD_ALLOW_SEALING | MFD_CLOEXEC);
 	if (ftruncate(args.memfd, size) || fcntl(args.memfd, F_ADD_SEALS, F_SEAL_SHRINK))
-		ret = -errno;
-	else if ((ret = ioctl(fd, UDMABUF_CREATE, &args)) < 0)
+		ret = -1;
+	else
+		ret = ioctl(fd, UDMABUF_CREATE, &args);
+	if (ret < 0)
 		ret = -errno;
 	close(args.memfd);
 	close(fd);
