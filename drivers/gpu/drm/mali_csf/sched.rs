@@ -61,6 +61,7 @@ use soc::wq;
 pub(crate) mod apply;
 pub(crate) mod events;
 pub(crate) mod policy;
+mod policy_examples;
 mod starved;
 
 use crate::driver::Device;

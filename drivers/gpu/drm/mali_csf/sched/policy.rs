@@ -13,13 +13,15 @@
 //!   before groups that wait, and waiting groups are served in the order in which they became
 //!   runnable.
 //! - A full tick rotates: of the groups of one priority that are in slots, the one that the
-//!   firmware preferred so far (the highest slot priority) goes behind the waiting ones.
+//!   firmware preferred so far (the highest slot priority) goes behind the waiting ones, and the
+//!   one that has waited longest comes before all others. So nobody waits for longer than there
+//!   are groups of its priority, whatever their VMs are.
 //! - Between full ticks nobody is pushed out but by a waiting realtime group.
 //! - Groups with nothing to do get the slots that are left over, those that are in a slot first:
 //!   a slot that nobody needs keeps its group, so that the next job needs no more than a doorbell.
 //! - The distinct VMs of the groups in slots must not be more than there are address space slots.
-//! - Each group in a slot gets a slot priority of its own, from 15 downwards in the order of
-//!   selection.
+//! - Each group in a slot gets a slot priority of its own, from 15 downwards: by priority, then
+//!   those with work before the others, then in the order of their turns.
 
 /// Most command-stream group slots that the scheduler uses: there are 16 slot priorities.
 pub(crate) const MAX_SLOTS: usize = 16;
@@ -206,7 +208,7 @@ pub(crate) struct Plan {
     pub(crate) leave: PerSlot<Leave>,
     /// Groups that enter.
     pub(crate) enter: PerSlot<Enter>,
-    /// Runnable groups compete for slots or for slot priorities: tick again after a period.
+    /// A full tick would change something, even if nothing else happens: tick again after a period.
     pub(crate) keep_ticking: bool,
     /// A runnable group found no slot.
     pub(crate) contended: bool,
@@ -232,22 +234,24 @@ impl<'a> Selection<'a> {
         self.vms.iter().any(|used| used == vm) || self.vms.len() < self.snapshot.address_spaces
     }
 
-    /// Takes all groups that `accept` accepts, those with the smallest `key` first, as long as
-    /// there are slots.
-    fn take(&mut self, accept: impl Fn(usize, &View) -> bool, key: impl Fn(&View) -> u64) {
-        while !self.is_full() {
-            let next = self
-                .snapshot
-                .groups
-                .iter()
-                .enumerate()
-                .filter(|(index, view)| {
-                    view.can_run
-                        && accept(*index, view)
-                        && !self.has(*index)
-                        && self.vm_fits(view.vm)
-                })
-                .min_by_key(|(_, view)| key(view));
+    /// The group with the smallest rank of those that `accept` accepts and that were not selected.
+    fn first(&self, accept: impl Fn(usize, &View) -> bool) -> Option<(usize, &'a View)> {
+        self.snapshot
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(index, view)| view.can_run && accept(*index, view) && !self.has(*index))
+            .min_by_key(|(_, view)| view.rank())
+    }
+
+    /// Selects at most `limit` groups that `accept` accepts, those with the smallest rank first, as
+    /// long as there are slots.
+    fn take(&mut self, limit: usize, accept: impl Fn(usize, &View) -> bool) {
+        for _ in 0..limit {
+            if self.is_full() {
+                return;
+            }
+            let next = self.first(|index, view| accept(index, view) && self.vm_fits(view.vm));
             let Some((index, view)) = next else {
                 return;
             };
@@ -259,26 +263,23 @@ impl<'a> Selection<'a> {
     }
 
     fn take_resident(&mut self, priority: Priority, idle: bool, except: Option<usize>) {
-        self.take(
-            |index, view| {
-                view.priority == priority
-                    && view.idle == idle
-                    && view.is_resident()
-                    && except != Some(index)
-            },
-            View::rank,
-        );
+        self.take(MAX_SLOTS, |index, view| {
+            view.is(priority, idle) && view.is_resident() && except != Some(index)
+        });
     }
 
-    fn take_waiting(&mut self, priority: Priority, idle: bool) {
-        self.take(
-            |_, view| view.priority == priority && view.idle == idle && !view.is_resident(),
-            View::rank,
-        );
+    fn take_waiting(&mut self, priority: Priority, idle: bool, limit: usize) {
+        self.take(limit, |_, view| {
+            view.is(priority, idle) && !view.is_resident()
+        });
     }
 }
 
 impl View {
+    fn is(&self, priority: Priority, idle: bool) -> bool {
+        self.priority == priority && self.idle == idle
+    }
+
     fn is_resident(&self) -> bool {
         matches!(self.place, Place::Slot { .. })
     }
@@ -294,9 +295,9 @@ impl View {
     }
 }
 
-/// The decision. See the rules at the top.
-pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
-    let groups = snapshot.groups;
+/// The groups that are to be in slots, and those of them whose turn at the firmware is over.
+fn select(snapshot: Snapshot<'_>) -> (PerSlot<usize>, PerSlot<usize>) {
+    let mut rotated = PerSlot::new();
     let mut selection = Selection {
         snapshot,
         chosen: PerSlot::new(),
@@ -307,34 +308,37 @@ pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
         for priority in Priority::DESCENDING {
             selection.take_resident(priority, false, None);
             if priority == Priority::Realtime {
-                selection.take_waiting(priority, false);
+                selection.take_waiting(priority, false, MAX_SLOTS);
             }
         }
     }
-
     for priority in Priority::DESCENDING {
-        let preferred = groups
-            .iter()
-            .enumerate()
-            .filter(|(index, view)| {
-                view.priority == priority
-                    && view.is_resident()
-                    && view.can_run
-                    && !view.idle
-                    && !selection.has(*index)
-            })
-            .min_by_key(|(_, view)| view.rank())
-            .map(|(index, _)| index);
+        let mut preferred = None;
+        if snapshot.full_tick {
+            preferred = selection
+                .first(|_, view| view.is(priority, false) && view.is_resident())
+                .map(|(index, _)| index);
+            selection.take_waiting(priority, false, 1);
+        }
         selection.take_resident(priority, false, preferred);
-        selection.take_waiting(priority, false);
+        selection.take_waiting(priority, false, MAX_SLOTS);
         selection.take_resident(priority, false, None);
+        if let Some(index) = preferred {
+            rotated.push(index);
+        }
     }
-
     for priority in Priority::DESCENDING {
         selection.take_resident(priority, true, None);
-        selection.take_waiting(priority, true);
+        selection.take_waiting(priority, true, MAX_SLOTS);
     }
+    (selection.chosen, rotated)
+}
 
+/// The decision. See the rules at the top.
+pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
+    let groups = snapshot.groups;
+    let (chosen, rotated) = select(snapshot);
+    let is_chosen = |index| chosen.iter().any(|chosen| chosen == index);
     let mut plan = Plan {
         stay: PerSlot::new(),
         leave: PerSlot::new(),
@@ -343,14 +347,30 @@ pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
         contended: false,
     };
 
-    // Slot priorities follow the group priority first, then the order of selection.
+    // The order at the firmware: those who stay, then those who enter, then those whose turn is over.
+    let turn = |index: usize, view: &View| match view.place {
+        _ if rotated.iter().any(|rotated| rotated == index) => 2,
+        Place::Slot { .. } => 0,
+        Place::Waiting { .. } => 1,
+    };
     let mut slot_priority = MAX_SLOT_PRIORITY;
-    for priority in Priority::DESCENDING {
-        let mut active = 0;
-        for index in selection.chosen.iter() {
-            let Some(view) = groups.get(index).filter(|view| view.priority == priority) else {
-                continue;
-            };
+    for (priority, idle) in Priority::DESCENDING
+        .into_iter()
+        .flat_map(|priority| [(priority, false), (priority, true)])
+    {
+        let mut members = 0;
+        let mut last = None;
+        // The next one in the order after `last`, until there is none.
+        while let Some((key, index, view)) = chosen
+            .iter()
+            .filter_map(|index| Some((index, groups.get(index)?)))
+            .filter(|(_, view)| view.is(priority, idle))
+            .map(|(index, view)| ((turn(index, view), view.rank(), index), index, view))
+            .filter(|(key, ..)| last.is_none_or(|last| *key > last))
+            .min_by_key(|(key, ..)| *key)
+        {
+            last = Some(key);
+            members += 1;
             match view.place {
                 Place::Slot {
                     slot_priority: current,
@@ -364,241 +384,36 @@ pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
                 }),
             }
             slot_priority = slot_priority.saturating_sub(1);
-            active += usize::from(!view.idle);
         }
         // The firmware serves slot priorities strictly: equals must take turns.
-        plan.keep_ticking |= active > 1;
+        plan.keep_ticking |= !idle && members > 1;
     }
 
+    let lowest_chosen = chosen
+        .iter()
+        .filter_map(|index| groups.get(index))
+        .filter(|view| !view.idle)
+        .map(|view| view.priority)
+        .min();
     for (index, view) in groups.iter().enumerate() {
-        if selection.has(index) {
+        if is_chosen(index) {
             continue;
         }
-        match view.place {
-            Place::Slot { .. } => plan.leave.push(Leave {
+        if view.is_resident() {
+            plan.leave.push(Leave {
                 group: index,
                 exit: if view.can_run {
                     Exit::Suspend
                 } else {
                     Exit::Terminate
                 },
-            }),
-            Place::Waiting { .. } => {}
+            });
         }
-        plan.contended |= view.can_run && !view.idle;
+        if view.can_run && !view.idle {
+            plan.contended = true;
+            // It can't have the place of somebody more urgent, however often it asks.
+            plan.keep_ticking |= lowest_chosen.is_some_and(|lowest| lowest <= view.priority);
+        }
     }
-    plan.keep_ticking |= plan.contended;
     plan
-}
-
-#[kernel::macros::kunit_tests(mali_csf_sched_policy)]
-mod tests {
-    use super::*;
-
-    const A: VmKey = VmKey(1);
-    const B: VmKey = VmKey(2);
-
-    fn resident(slot_priority: u8) -> View {
-        View {
-            priority: Priority::Medium,
-            vm: A,
-            place: Place::Slot { slot_priority },
-            idle: false,
-            can_run: true,
-        }
-    }
-
-    fn waiting(since: u64) -> View {
-        View {
-            place: Place::Waiting { since },
-            ..resident(0)
-        }
-    }
-
-    fn decide(groups: &[View], slots: usize, full_tick: bool) -> Plan {
-        plan(Snapshot {
-            groups,
-            slots,
-            address_spaces: 7,
-            full_tick,
-        })
-    }
-
-    fn entering(plan: &Plan) -> [Option<usize>; 4] {
-        let mut out = [None; 4];
-        for (to, from) in out.iter_mut().zip(plan.enter.iter()) {
-            *to = Some(from.group);
-        }
-        out
-    }
-
-    #[test]
-    fn nothing_to_do_is_an_empty_plan() {
-        let plan = decide(&[], 8, true);
-        assert!(plan.stay.is_empty() && plan.leave.is_empty() && plan.enter.is_empty());
-        assert!(!plan.keep_ticking);
-    }
-
-    #[test]
-    fn a_lone_group_enters_with_the_highest_slot_priority_and_stops_the_tick() {
-        let plan = decide(&[waiting(1)], 8, false);
-        assert_eq!(plan.enter.len(), 1);
-        assert!(plan
-            .enter
-            .iter()
-            .all(|e| e.slot_priority == MAX_SLOT_PRIORITY));
-        assert!(!plan.keep_ticking);
-    }
-
-    #[test]
-    fn idle_groups_keep_slots_that_nobody_needs() {
-        let mut idle = resident(15);
-        idle.idle = true;
-        let plan = decide(&[idle], 8, true);
-        assert_eq!(plan.stay.len(), 1);
-        assert!(plan.leave.is_empty());
-        assert!(!plan.keep_ticking);
-    }
-
-    #[test]
-    fn an_idle_group_makes_room_for_a_waiting_one() {
-        let mut idle = resident(15);
-        idle.idle = true;
-        let plan = decide(&[idle, waiting(1)], 1, false);
-        assert_eq!(plan.leave.len(), 1);
-        assert!(plan.leave.iter().all(|l| l.exit == Exit::Suspend));
-        assert_eq!(entering(&plan)[0], Some(1));
-        assert!(!plan.contended);
-    }
-
-    #[test]
-    fn between_full_ticks_a_busy_group_is_not_pushed_out() {
-        let plan = decide(&[resident(15), waiting(1)], 1, false);
-        assert!(plan.leave.is_empty() && plan.enter.is_empty());
-        assert!(plan.contended && plan.keep_ticking);
-    }
-
-    #[test]
-    fn realtime_preempts_between_full_ticks() {
-        let mut urgent = waiting(1);
-        urgent.priority = Priority::Realtime;
-        let plan = decide(&[resident(15), urgent], 1, false);
-        assert_eq!(entering(&plan)[0], Some(1));
-        assert_eq!(plan.leave.len(), 1);
-    }
-
-    #[test]
-    fn high_waits_for_the_full_tick() {
-        let mut high = waiting(1);
-        high.priority = Priority::High;
-        let groups = [resident(15), high];
-        assert!(decide(&groups, 1, false).enter.is_empty());
-        assert_eq!(entering(&decide(&groups, 1, true))[0], Some(1));
-    }
-
-    #[test]
-    fn a_full_tick_rotates_the_preferred_group_out() {
-        let groups = [resident(15), resident(14), waiting(1)];
-        let plan = decide(&groups, 2, true);
-        assert!(plan.leave.iter().all(|l| l.group == 0));
-        assert_eq!(plan.leave.len(), 1);
-        assert_eq!(entering(&plan)[0], Some(2));
-        assert!(plan
-            .stay
-            .iter()
-            .all(|s| s.group == 1 && s.new_slot_priority == Some(15)));
-    }
-
-    #[test]
-    fn a_full_tick_rotates_slot_priorities_among_those_that_stay() {
-        let plan = decide(&[resident(15), resident(14)], 8, true);
-        assert!(plan.leave.is_empty());
-        for stay in plan.stay.iter() {
-            let expected = if stay.group == 0 { 14 } else { 15 };
-            assert_eq!(stay.new_slot_priority, Some(expected));
-        }
-        assert!(plan.keep_ticking && !plan.contended);
-    }
-
-    #[test]
-    fn everybody_runs_within_as_many_full_ticks_as_there_are_groups() {
-        let mut groups = [waiting(0), waiting(1), waiting(2), waiting(3), waiting(4)];
-        let mut ran = [false; 5];
-        let mut stamp = 5;
-        for _ in 0..8 {
-            let plan = decide(&groups, 2, true);
-            for leave in plan.leave.iter() {
-                groups[leave.group].place = Place::Waiting { since: stamp };
-                stamp += 1;
-            }
-            for stay in plan.stay.iter() {
-                if let Some(slot_priority) = stay.new_slot_priority {
-                    groups[stay.group].place = Place::Slot { slot_priority };
-                }
-            }
-            for enter in plan.enter.iter() {
-                ran[enter.group] = true;
-                groups[enter.group].place = Place::Slot {
-                    slot_priority: enter.slot_priority,
-                };
-            }
-        }
-        assert!(ran.iter().all(|ran| *ran));
-    }
-
-    #[test]
-    fn waiting_groups_are_served_in_the_order_of_their_waiting() {
-        let plan = decide(&[waiting(7), waiting(3), waiting(5)], 2, true);
-        assert_eq!(entering(&plan)[0], Some(1));
-        assert_eq!(entering(&plan)[1], Some(2));
-    }
-
-    #[test]
-    fn a_dead_group_is_terminated_and_never_enters() {
-        let mut dead = resident(15);
-        dead.can_run = false;
-        let mut never = waiting(1);
-        never.can_run = false;
-        let plan = decide(&[dead, never], 8, false);
-        assert!(plan
-            .leave
-            .iter()
-            .all(|l| l.group == 0 && l.exit == Exit::Terminate));
-        assert_eq!(plan.leave.len(), 1);
-        assert!(plan.enter.is_empty() && !plan.keep_ticking);
-    }
-
-    #[test]
-    fn no_more_vms_than_address_spaces() {
-        let mut other = waiting(2);
-        other.vm = B;
-        let groups = [waiting(1), other, waiting(3)];
-        let plan = plan(Snapshot {
-            groups: &groups,
-            slots: 8,
-            address_spaces: 1,
-            full_tick: true,
-        });
-        assert_eq!(entering(&plan)[0], Some(0));
-        assert_eq!(entering(&plan)[1], Some(2));
-        assert_eq!(plan.enter.len(), 2);
-        assert!(plan.contended);
-    }
-
-    #[test]
-    fn slot_priorities_follow_group_priorities() {
-        let mut low = waiting(0);
-        low.priority = Priority::Low;
-        let mut urgent = waiting(9);
-        urgent.priority = Priority::Realtime;
-        let plan = decide(&[low, waiting(5), urgent], 8, true);
-        for enter in plan.enter.iter() {
-            let expected = match enter.group {
-                0 => 13,
-                1 => 14,
-                _ => 15,
-            };
-            assert_eq!(enter.slot_priority, expected);
-        }
-    }
 }
