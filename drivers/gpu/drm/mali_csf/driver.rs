@@ -28,6 +28,7 @@ use drm::{
 use kernel::{
     device, of, platform,
     prelude::*,
+    seq_file::SeqFile,
     sync::{
         aref::ARef,
         Arc, //
@@ -312,6 +313,14 @@ impl platform::Driver for Driver {
     }
 }
 
+/// The file `sched` in debugfs; empty after unbind.
+fn show_sched(dev: &DrmDevice, m: &SeqFile) -> Result {
+    if let Some(dev) = dev.enter() {
+        dev.bound().sched().show(m);
+    }
+    Ok(())
+}
+
 #[vtable]
 impl drm::Driver for Driver {
     type Data = ();
@@ -331,10 +340,16 @@ impl drm::Driver for Driver {
         .or(Features::SYNCOBJ)
         .or(Features::SYNCOBJ_TIMELINE);
 
-    const DEBUGFS: &'static [drm::debugfs::Entry<Self>] = &[drm::debugfs::Entry {
-        name: c"gems",
-        show: gem::show_all,
-    }];
+    const DEBUGFS: &'static [drm::debugfs::Entry<Self>] = &[
+        drm::debugfs::Entry {
+            name: c"gems",
+            show: gem::show_all,
+        },
+        drm::debugfs::Entry {
+            name: c"sched",
+            show: show_sched,
+        },
+    ];
 
     drm::ioctls! {
         IOWR 0 DEV_QUERY(uapi::drm_panthor_dev_query, RENDER_ALLOW) => query::dev_query,

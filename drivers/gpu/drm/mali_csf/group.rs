@@ -3,7 +3,7 @@
 //! Groups: what user space submits to and what the scheduler moves in and out of slots.
 //!
 //! **Locking.** What changes is in the group's [`Link`] (a spinlock), in its job queues, and in
-//! the scheduler's tables. `blocked` belongs to whoever holds the scheduler's state lock.
+//! the scheduler's tables. `blocked` and `listed` belong to whoever holds the scheduler's state lock.
 //!
 //! **Ordering.** The scheduler holds a reference from creation until all fences of a destroyed
 //! group have signalled and the group has left its slot, so neither a running job nor an
@@ -60,6 +60,7 @@ use crate::sched::policy::{
     Priority,
     VmKey, //
 };
+use crate::sched::roster::Listed;
 use crate::sched::Scheduler;
 use crate::vm::Vm;
 use args::{
@@ -88,6 +89,8 @@ pub(crate) struct Group {
     /// Queues that waited for a sync object when the group left its slot, and were not released
     /// since.
     blocked: Atomic<u32>,
+    /// Number of a [`Listed`].
+    listed: Atomic<u32>,
 }
 
 impl Group {
@@ -150,6 +153,7 @@ impl Group {
                 link,
                 pid: kernel::current!().group_leader().pid(),
                 blocked: Atomic::new(0),
+                listed: Atomic::new(0),
             },
             GFP_KERNEL,
         )?)
@@ -163,6 +167,25 @@ impl Group {
     /// The tiler heaps of its VM.
     pub(crate) fn heaps(&self) -> &Pool {
         &self.heaps
+    }
+
+    /// On which of the scheduler's lists it is.
+    pub(crate) fn listed(&self) -> Listed {
+        match self.listed.load(Relaxed) {
+            1 => Listed::Ready,
+            2 => Listed::Blocked,
+            _ => Listed::No,
+        }
+    }
+
+    /// It was put on a list, or taken off.
+    pub(crate) fn set_listed(&self, listed: Listed) {
+        let number = match listed {
+            Listed::No => 0u32,
+            Listed::Ready => 1,
+            Listed::Blocked => 2,
+        };
+        self.listed.store(number, Relaxed);
     }
 
     /// Identity of the VM for the scheduling policy.

@@ -13,7 +13,7 @@
 //! - `residents`: which group the events of a slot belong to. Held while events are handled and
 //!   fences signalled; the interrupt thread takes this one only, so that a decision that waits
 //!   for an acknowledgement never keeps the interrupt from arriving.
-//! - the job queues' and the groups' spinlocks, then `timer`.
+//! - the job queues' and the groups' spinlocks, then `timer`, or `news`.
 //!
 //! **Ordering.** A group becomes resident before its START is sent, so that no event of it is
 //! lost, and ceases to be after its last events were handled. Its doorbell rings only between the
@@ -29,6 +29,8 @@ use job::Signalling;
 use kernel::new_mutex;
 use kernel::new_spinlock;
 use kernel::prelude::*;
+use kernel::seq_file::SeqFile;
+use kernel::seq_print;
 use kernel::sync::atomic::{
     Atomic,
     AtomicFlag,
@@ -62,17 +64,26 @@ pub(crate) mod apply;
 pub(crate) mod events;
 pub(crate) mod policy;
 mod policy_examples;
+pub(crate) mod roster;
 mod starved;
+mod state;
 
 use crate::driver::Device;
 use crate::group::state::Status;
 use crate::group::Group;
-use crate::mmu;
 use policy::{
-    Place,
     Snapshot,
-    View,
     MAX_SLOTS, //
+};
+use roster::{
+    GroupId,
+    News,
+    Room, //
+};
+use state::{
+    Seat,
+    Seen,
+    State, //
 };
 
 /// Length of a scheduling period.
@@ -83,33 +94,20 @@ const TICK: u64 = 0;
 const REAP: u64 = 1;
 const FEED: u64 = 2;
 
-/// A group in a slot, as the tick sees it.
-struct Seat {
-    group: Arc<Group>,
-    slot_priority: u8,
-    /// Keeps the group's VM in its address space slot.
-    _space: mmu::Active,
-}
-
-/// What decisions are made from, and change.
-struct State {
-    /// All groups that may have jobs.
-    groups: KVec<Arc<Group>>,
-    /// Memory for the snapshot that decisions are made from: there is room for all groups.
-    views: KVec<View>,
-    /// Indexed by the number of the firmware's slot.
-    seats: [Option<Seat>; MAX_SLOTS],
-    last_full: Instant<Monotonic>,
-    /// The device goes away: no group is added any more.
-    closed: bool,
-}
-
 /// When the next decision is due.
 struct Timer {
     /// Never again.
     closed: bool,
     /// A tick was asked for at once; later ones don't postpone it.
     urgent: bool,
+    /// One is due after a while.
+    due: bool,
+}
+
+/// What decisions have cost since probe.
+struct Cost {
+    decisions: Atomic<u64>,
+    looked_at: Atomic<u64>,
 }
 
 /// What the scheduler's work items and the groups share. It doesn't own the job queues' workers.
@@ -124,6 +122,9 @@ pub(crate) struct Core {
     residents: Mutex<[Option<Arc<Group>>; MAX_SLOTS]>,
     #[pin]
     timer: SpinLock<Timer>,
+    #[pin]
+    news: News,
+    cost: Cost,
     stamps: Atomic<u64>,
     lost: AtomicFlag,
     /// A runnable group waits for a slot.
@@ -157,7 +158,11 @@ impl WorkItem<TICK> for Core {
     type Pointer = Arc<Core>;
 
     fn run(this: Arc<Core>) {
-        this.timer.lock().urgent = false;
+        {
+            let mut timer = this.timer.lock();
+            timer.urgent = false;
+            timer.due = false;
+        }
         let (next, garbage) = Signalling::section(|sig| this.decide(sig));
         this.schedule(next);
         if garbage {
@@ -206,10 +211,27 @@ impl Core {
     /// The next decision is due after `delay`, unless one is due at once anyway.
     fn schedule(self: &Arc<Self>, delay: Option<Jiffies>) {
         let Some(delay) = delay else { return };
-        let timer = self.timer.lock();
+        let mut timer = self.timer.lock();
         if !timer.closed && !timer.urgent {
+            timer.due = true;
             wq::mod_delayed::<_, TICK>(&self.wq, self.clone(), delay);
         }
+    }
+
+    /// A group in a slot that was idle at the last decision has work: if nothing else is due, see
+    /// after a period whether there are others that it should take turns with.
+    pub(crate) fn resume_tick(self: &Arc<Self>) {
+        let mut timer = self.timer.lock();
+        if !timer.closed && !timer.urgent && !timer.due {
+            timer.due = true;
+            let millis = u32::try_from(PERIOD.as_millis_ceil()).unwrap_or(0);
+            wq::mod_delayed::<_, TICK>(&self.wq, self.clone(), msecs_to_jiffies(millis));
+        }
+    }
+
+    /// Something has changed about a group: the next decision looks at it.
+    pub(crate) fn announce(&self, group: GroupId) {
+        self.news.add(group);
     }
 
     /// The tilers of some groups wait for memory.
@@ -238,8 +260,7 @@ impl Core {
         loop {
             let garbage = {
                 let mut state = self.state.lock();
-                let index = state.groups.iter().position(|group| is_garbage(group));
-                index.and_then(|index| state.groups.remove(index).ok())
+                state.roster.remove(is_garbage)
             };
             // Dropped here, without the lock.
             if garbage.is_none() {
@@ -263,7 +284,8 @@ impl Core {
                 None
             }
         };
-        (next, state.groups.iter().any(|group| is_garbage(group)))
+        state.seen.clear();
+        (next, core::mem::take(&mut state.garbage))
     }
 
     /// A decision with hardware that works. Returns when the next one is due.
@@ -279,15 +301,17 @@ impl Core {
             state.last_full = now;
         }
 
+        state.listen(self, sig);
         if self.sync_updated.xchg(false, Full) {
-            for group in &state.groups {
-                group.unblock();
-            }
+            state.release_blocked();
         }
         apply::refresh(self, state)?;
         state.look();
+        self.cost.decisions.fetch_add(1u64, Relaxed);
+        let looked_at = u64::try_from(state.seen.views.len()).unwrap_or(0);
+        self.cost.looked_at.fetch_add(looked_at, Relaxed);
         let plan = policy::plan(Snapshot {
-            groups: &state.views,
+            groups: &state.seen.views,
             slots: self.slots,
             address_spaces: self.address_spaces,
             full_tick,
@@ -295,10 +319,7 @@ impl Core {
         apply::apply(self, state, &plan, sig)?;
 
         self.contended.store(plan.contended, Relaxed);
-        let blocked = state
-            .groups
-            .iter()
-            .any(|group| group.is_blocked() && !state.is_seated(group));
+        let blocked = !state.roster.blocked().is_empty();
         // Whoever notes a change looks at `blocked` afterwards; this is the other half of that, so
         // no change is seen by nobody.
         self.blocked.xchg(blocked, Full);
@@ -320,61 +341,34 @@ impl Core {
     /// The firmware doesn't answer, so nothing will: ends all groups.
     fn abandon(&self, state: &mut State, sig: &Signalling<'_>) {
         self.lost.store(true, Relaxed);
-        for group in &state.groups {
+        for group in state.roster.all() {
             group.link().leaving();
             group.link().update(Status::lose_device);
         }
         for index in 0..MAX_SLOTS {
             apply::vacate(self, state, index);
         }
-        for group in &state.groups {
+        for group in state.roster.all() {
             if !group.link().status().is_ended() {
                 group.finish(sig);
             }
         }
-    }
-}
-
-impl State {
-    /// The number of the slot that `group` sits in.
-    fn seat_of(&self, group: &Arc<Group>) -> Option<usize> {
-        self.seats.iter().position(|seat| {
-            seat.as_ref()
-                .is_some_and(|seat| Arc::ptr_eq(&seat.group, group))
-        })
+        state.garbage = true;
     }
 
-    fn is_seated(&self, group: &Arc<Group>) -> bool {
-        self.seat_of(group).is_some()
-    }
-
-    /// Takes the snapshot.
-    fn look(&mut self) {
-        self.views.clear();
-        for group in &self.groups {
-            let seat = self
-                .seats
-                .iter()
-                .flatten()
-                .find(|seat| Arc::ptr_eq(&seat.group, group));
-            let place = match seat {
-                Some(seat) => Place::Slot {
-                    slot_priority: seat.slot_priority,
-                },
-                None => Place::Waiting {
-                    since: group.link().since(),
-                },
-            };
-            let view = View {
-                priority: group.priority(),
-                vm: group.vm_key(),
-                place,
-                idle: group.link().observe(|| group.is_idle()),
-                can_run: group.link().can_run(),
-            };
-            // The capacity was provided when the group was added.
-            let _ = self.views.push_within_capacity(view);
-        }
+    /// Prints what the scheduler knows and has done.
+    fn show(&self, m: &SeqFile) {
+        let state = self.state.lock();
+        seq_print!(
+            m,
+            "decisions {}\nlooked_at {}\ngroups {}\nin_slots {}\nready {}\nblocked {}\n",
+            self.cost.decisions.load(Relaxed),
+            self.cost.looked_at.load(Relaxed),
+            state.roster.all().len(),
+            state.seats.iter().flatten().count(),
+            state.roster.ready().len(),
+            state.roster.blocked().len()
+        );
     }
 }
 
@@ -402,13 +396,7 @@ impl Scheduler {
                 slots,
                 address_spaces,
                 state <- new_mutex!(
-                    State {
-                        groups: KVec::new(),
-                        views: KVec::new(),
-                        seats: [const { None }; MAX_SLOTS],
-                        last_full: Instant::now(),
-                        closed: false,
-                    },
+                    State::new()?,
                     "mali_csf::sched::State"
                 ),
                 residents <- new_mutex!([const { None }; MAX_SLOTS], "mali_csf::sched::residents"),
@@ -416,9 +404,15 @@ impl Scheduler {
                     Timer {
                         closed: false,
                         urgent: false,
+                        due: false,
                     },
                     "mali_csf::sched::Timer"
                 ),
+                news <- News::new(),
+                cost: Cost {
+                    decisions: Atomic::new(0),
+                    looked_at: Atomic::new(0),
+                },
                 stamps: Atomic::new(0),
                 lost: AtomicFlag::new(false),
                 contended: AtomicFlag::new(false),
@@ -457,31 +451,31 @@ impl Scheduler {
     ///
     /// `ENOMEM`; `ENODEV` if the device is going away or lost.
     pub(crate) fn add(&self, group: Arc<Group>) -> Result {
-        let mut room = 0;
+        let mut count = 0;
         loop {
             // Memory is allocated without the lock, and used with it.
-            let mut groups = KVec::with_capacity(room, GFP_KERNEL)?;
-            let mut views = KVec::with_capacity(room, GFP_KERNEL)?;
+            let mut room = Room::new(count)?;
+            let mut seen = Seen::with_capacity(count)?;
             let mut state = self.core.state.lock();
             if state.closed || self.core.is_lost() {
                 return Err(ENODEV);
             }
-            let needed = state.groups.len() + 1;
-            if needed > state.groups.capacity() || needed > state.views.capacity() {
-                if room < needed {
-                    room = needed * 2;
+            if !state.roster.has_room() {
+                state.roster.grow(&self.core.news, &mut room);
+                if state.roster.has_room() {
+                    core::mem::swap(&mut state.seen, &mut seen);
+                } else {
+                    count = state.roster.next_capacity();
                     continue;
                 }
-                for group in state.groups.drain_all() {
-                    let _ = groups.push_within_capacity(group);
-                }
-                core::mem::swap(&mut state.groups, &mut groups);
-                core::mem::swap(&mut state.views, &mut views);
             }
-            let pushed = state.groups.push_within_capacity(group);
-            drop(state);
-            return pushed.map_err(|_| ENOMEM);
+            return state.roster.add(group);
         }
+    }
+
+    /// Prints what the scheduler knows and has done.
+    pub(crate) fn show(&self, m: &SeqFile) {
+        self.core.show(m);
     }
 
     /// Waits for decisions that were asked for.
@@ -520,8 +514,8 @@ impl Scheduler {
             {
                 let mut state = self.core.state.lock();
                 state.closed = true;
-                for group in &state.groups {
-                    group.link().update(Status::destroy);
+                for group in state.roster.all() {
+                    group.link().fail(Status::destroy);
                 }
             }
             self.core.decide(sig);

@@ -3,7 +3,7 @@
 //! What a group, its queues and the scheduler share: the group's status and its slot.
 //!
 //! **Locking.** One spinlock, the innermost lock of the driver, except that the register gate is
-//! entered and the scheduler's timer lock is taken inside it. It is held for a few instructions
+//! entered and the scheduler's timer and news locks are taken inside it. It is held for a few instructions
 //! and one register write.
 //!
 //! **Ordering.** `slot` is set after the firmware has acknowledged that the group runs, and
@@ -24,17 +24,34 @@ use crate::fw::{
     CsgSlot,
     Firmware, //
 };
+use crate::sched::roster::GroupId;
 use crate::sched::Core;
 
 struct Inner {
     status: Status,
     slot: Option<CsgSlot>,
-    /// There may be work that the scheduler has not seen yet.
+    /// The scheduler knows that there may be work, or will hear of it.
     runnable: bool,
+    /// The scheduler takes it for idle.
+    idle: bool,
+    /// The group is in the scheduler's news.
+    announced: bool,
+    /// Its number at the scheduler.
+    id: Option<GroupId>,
     /// When it last became runnable, or left a slot.
     since: u64,
     /// Queues whose tiler waits for memory.
     starved: u32,
+}
+
+impl Inner {
+    /// The scheduler should look at the group.
+    fn announce(&mut self, core: &Core) {
+        if let (false, Some(id)) = (self.announced, self.id) {
+            self.announced = true;
+            core.announce(id);
+        }
+    }
 }
 
 /// See the top of the file.
@@ -56,6 +73,9 @@ impl Link {
                         status: Status::new(),
                         slot: None,
                         runnable: false,
+                        idle: false,
+                        announced: false,
+                        id: None,
                         since: 0,
                         starved: 0,
                     },
@@ -85,8 +105,27 @@ impl Link {
 
     /// Changes the status for the worse, and lets the scheduler act on it.
     pub(crate) fn fail(&self, change: impl FnOnce(&mut Status)) {
-        self.update(change);
+        {
+            let mut inner = self.inner.lock();
+            change(&mut inner.status);
+            inner.announce(&self.core);
+        }
         self.core.kick();
+    }
+
+    /// The scheduler knows the group by this number.
+    pub(crate) fn introduce(&self, id: GroupId) {
+        self.inner.lock().id = Some(id);
+    }
+
+    /// The number that the scheduler knows the group by.
+    pub(crate) fn id(&self) -> Option<GroupId> {
+        self.inner.lock().id
+    }
+
+    /// The scheduler has taken the group out of its news, and is about to look at it.
+    pub(crate) fn heard(&self) {
+        self.inner.lock().announced = false;
     }
 
     /// A job of queue `index` has been on the GPU for too long.
@@ -102,11 +141,17 @@ impl Link {
         if let Some(slot) = inner.slot {
             // Refused only if the device is going away, which ends all groups.
             let _ = self.fw.ring(slot.doorbell());
+            if inner.idle {
+                // One more that has to take turns, perhaps.
+                inner.idle = false;
+                self.core.resume_tick();
+            }
             return;
         }
         if !inner.runnable {
             inner.runnable = true;
             inner.since = self.core.stamp();
+            inner.announce(&self.core);
             drop(inner);
             self.core.kick();
         }
@@ -117,6 +162,7 @@ impl Link {
         let mut inner = self.inner.lock();
         inner.slot = Some(slot);
         inner.runnable = false;
+        inner.idle = false;
     }
 
     /// The group is about to leave its slot; whatever is inserted from now on is reported to the
@@ -133,6 +179,7 @@ impl Link {
         let mut inner = self.inner.lock();
         let idle = is_idle();
         inner.runnable = !idle;
+        inner.idle = idle;
         idle
     }
 

@@ -19,6 +19,7 @@ use super::policy::{
     Exit,
     Plan, //
 };
+use super::roster::Listed;
 use super::{
     Core,
     Seat,
@@ -81,7 +82,7 @@ fn wait(core: &Core, csg: &Csg<'_>, bits: CsgReq) -> Result<(), Stuck> {
     })
 }
 
-/// Carries out `plan`, and ends the groups outside of slots that can't run any more.
+/// Carries out `plan`.
 pub(super) fn apply(
     core: &Arc<Core>,
     state: &mut State,
@@ -89,24 +90,19 @@ pub(super) fn apply(
     sig: &Signalling<'_>,
 ) -> Result<(), Stuck> {
     leave(core, state, plan, sig)?;
-    for group in &state.groups {
-        let status = group.link().status();
-        if !status.can_run() && !status.is_ended() && !state.is_seated(group) {
-            group.finish(sig);
-        }
-    }
     enter(core, state, plan, sig)
 }
 
 /// Asks the firmware what the groups in slots wait for, if there are more groups with work than
 /// slots: else it makes no difference.
 pub(super) fn refresh(core: &Core, state: &State) -> Result<(), Stuck> {
-    let busy = state
-        .groups
+    let seated = state
+        .seats
         .iter()
-        .filter(|group| group.link().can_run() && group.busy_queues() != 0)
+        .flatten()
+        .filter(|seat| seat.group.link().can_run() && seat.group.busy_queues() != 0)
         .count();
-    if busy <= core.slots {
+    if seated + state.roster.ready().len() <= core.slots {
         return Ok(());
     }
     let mut slots = 0;
@@ -143,7 +139,7 @@ fn leave(
     sig: &Signalling<'_>,
 ) -> Result<(), Stuck> {
     let seat_of = |state: &State, group: usize| {
-        let group = state.groups.get(group)?;
+        let group = state.seen.groups.get(group)?;
         let index = state.seat_of(group)?;
         Some((group.clone(), index, csg(core, index)?))
     };
@@ -189,9 +185,11 @@ fn leave(
         if group.link().status().state() == state::State::Unknown {
             return Err(Stuck);
         }
+        state.sort(&group, sig);
         // Work that came after the snapshot, while the group was still in its slot, was announced
-        // by its doorbell only.
-        if group.link().can_run() && !group.link().observe(|| group.is_idle()) {
+        // by its doorbell only, and the plan does not know of it.
+        let was_idle = state.seen.views.get(leave.group).is_some_and(|v| v.idle);
+        if was_idle && group.listed() == Listed::Ready {
             core.kick();
         }
     }
@@ -217,7 +215,7 @@ fn enter(
 ) -> Result<(), Stuck> {
     let mut slots = 0;
     for enter in plan.enter.iter() {
-        let Some(group) = state.groups.get(enter.group).cloned() else {
+        let Some(group) = state.seen.groups.get(enter.group).cloned() else {
             continue;
         };
         let free = state
@@ -233,10 +231,11 @@ fn enter(
             Err(_) => {
                 // Its VM can't be used any more: that is this group's problem only.
                 group.link().update(|s| s.fatal(group.all_queues()));
-                group.finish(sig);
+                state.sort(&group, sig);
                 continue;
             }
         };
+        state.roster.list(&group, Listed::No);
         group.program(&csg, enter.slot_priority, &space);
         if let Some(resident) = core.residents.lock().get_mut(index) {
             *resident = Some(group.clone());

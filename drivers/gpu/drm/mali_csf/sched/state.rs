@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What decisions are made from, and what they change: who sits in which slot, who waits, and for what.
+//!
+//! **Locking.** All of it belongs to the scheduler's state lock, a mutex.
+//!
+//! **Ordering.** What is new about a group is taken in before the snapshot, so a decision knows of all
+//! that was announced before it began. The snapshot keeps references to its groups until the decision
+//! has been carried out, so that the numbers in a plan stay good while lists change.
+//!
+//! **Blocking.** Part of the way from commit to signal: nothing is allocated, and nothing waited for.
+
+use job::Signalling;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+use kernel::time::{
+    Instant,
+    Monotonic, //
+};
+
+use super::policy::{
+    Place,
+    View,
+    MAX_SLOTS, //
+};
+use super::roster::{
+    Listed,
+    Roster, //
+};
+use super::Core;
+use crate::group::Group;
+use crate::mmu;
+
+/// A group in a slot, as the tick sees it.
+pub(super) struct Seat {
+    pub(super) group: Arc<Group>,
+    pub(super) slot_priority: u8,
+    /// Keeps the group's VM in its address space slot.
+    pub(super) _space: mmu::Active,
+}
+
+/// What decisions are made from, and change.
+pub(super) struct State {
+    pub(super) roster: Roster,
+    /// What a decision is made from. Empty between decisions.
+    pub(super) seen: Seen,
+    /// Indexed by the number of the firmware's slot.
+    pub(super) seats: [Option<Seat>; MAX_SLOTS],
+    pub(super) last_full: Instant<Monotonic>,
+    /// The device goes away: no group is added any more.
+    pub(super) closed: bool,
+    /// A destroyed group has ended.
+    pub(super) garbage: bool,
+}
+
+/// A snapshot: groups, and what the policy has to know of each.
+///
+/// There is room for all groups.
+pub(super) struct Seen {
+    pub(super) groups: KVec<Arc<Group>>,
+    pub(super) views: KVec<View>,
+}
+
+impl Seen {
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn with_capacity(count: usize) -> Result<Self> {
+        Ok(Self {
+            groups: KVec::with_capacity(count, GFP_KERNEL)?,
+            views: KVec::with_capacity(count, GFP_KERNEL)?,
+        })
+    }
+
+    fn push(&mut self, group: &Arc<Group>, place: Place, idle: bool) {
+        let view = View {
+            priority: group.priority(),
+            vm: group.vm_key(),
+            place,
+            idle,
+            can_run: group.link().can_run(),
+        };
+        // The capacity was provided when the groups were added.
+        let _ = self.groups.push_within_capacity(group.clone());
+        let _ = self.views.push_within_capacity(view);
+    }
+
+    /// Forgets the groups; never the last references, the roster has one of each.
+    pub(super) fn clear(&mut self) {
+        self.groups.clear();
+        self.views.clear();
+    }
+}
+
+impl State {
+    /// No groups.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            roster: Roster::new(),
+            seen: Seen::with_capacity(0)?,
+            seats: [const { None }; MAX_SLOTS],
+            last_full: Instant::now(),
+            closed: false,
+            garbage: false,
+        })
+    }
+
+    /// The number of the slot that `group` sits in.
+    pub(super) fn seat_of(&self, group: &Arc<Group>) -> Option<usize> {
+        self.seats.iter().position(|seat| {
+            seat.as_ref()
+                .is_some_and(|seat| Arc::ptr_eq(&seat.group, group))
+        })
+    }
+
+    pub(super) fn is_seated(&self, group: &Arc<Group>) -> bool {
+        self.seat_of(group).is_some()
+    }
+
+    /// Puts a group without a slot where it belongs.
+    pub(super) fn sort(&mut self, group: &Arc<Group>, sig: &Signalling<'_>) {
+        let status = group.link().status();
+        if !status.can_run() {
+            self.roster.list(group, Listed::No);
+            if !status.is_ended() {
+                group.finish(sig);
+            }
+            self.garbage |= status.is_destroyed();
+            return;
+        }
+        let place = match group.link().observe(|| group.is_idle()) {
+            false => Listed::Ready,
+            true if group.is_blocked() => Listed::Blocked,
+            true => Listed::No,
+        };
+        self.roster.list(group, place);
+    }
+
+    /// Takes in what has changed since the last decision.
+    pub(super) fn listen(&mut self, core: &Core, sig: &Signalling<'_>) {
+        loop {
+            let Some(group) = self.roster.next_news(&core.news) else {
+                return;
+            };
+            // A decision looks at those in slots in any case.
+            if !self.is_seated(&group) {
+                self.sort(&group, sig);
+            }
+        }
+    }
+
+    /// A sync object has changed: groups that wait for one try again.
+    pub(super) fn release_blocked(&mut self) {
+        while let Some(group) = self.roster.blocked().first().cloned() {
+            group.unblock();
+            group.link().observe(|| false);
+            self.roster.list(&group, Listed::Ready);
+        }
+    }
+
+    /// Takes the snapshot.
+    pub(super) fn look(&mut self) {
+        self.seen.clear();
+        for seat in self.seats.iter().flatten() {
+            let place = Place::Slot {
+                slot_priority: seat.slot_priority,
+            };
+            let idle = seat.group.link().observe(|| seat.group.is_idle());
+            self.seen.push(&seat.group, place, idle);
+        }
+        let waiting = |group: &Arc<Group>| Place::Waiting {
+            since: group.link().since(),
+        };
+        for group in self.roster.ready() {
+            self.seen.push(group, waiting(group), false);
+        }
+        // In a slot that nobody needs, the firmware looks after what they wait for. There are no
+        // more of these.
+        for group in self.roster.blocked().iter().take(MAX_SLOTS) {
+            self.seen.push(group, waiting(group), true);
+        }
+    }
+}
