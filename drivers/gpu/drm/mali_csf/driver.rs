@@ -38,7 +38,14 @@ use shims::uapi;
 use soc::dma::Coherency;
 
 use crate::{
-    bind, file,
+    bind,
+    file::{
+        self,
+        usage::{
+            self,
+            Moment, //
+        },
+    },
     fw::{
         self,
         Firmware, //
@@ -84,6 +91,10 @@ pub(crate) struct Device {
     pub(crate) mmu: Arc<Mmu>,
     /// The firmware.
     pub(crate) fw: Arc<Firmware>,
+    /// Rates of the core clock in Hz: the highest one, and the one it has.
+    pub(crate) core_hz: (u64, u64),
+    /// A moment soon after the GPU had its clocks.
+    pub(crate) began: Moment,
     /// The page of LATEST_FLUSH.
     pub(crate) flush_id: drm::mmap::MmioPage,
 }
@@ -213,6 +224,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     gpu_irq.0.resume();
     gpu.soft_reset()?;
 
+    let began = gpu.moment()?;
     gpu.l2_power_on()?;
     let l2 = L2(gpu.clone());
 
@@ -261,6 +273,8 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
             gpu,
             mmu: mmu.clone(),
             fw,
+            core_hz: (power.max_hz(), power.core_hz()),
+            began,
             flush_id,
         },
         GFP_KERNEL,
@@ -311,6 +325,21 @@ impl platform::Driver for Driver {
         ddev.register(dev, Ok::<Bound, Error>(bound), |_| Ok(()))?;
         Ok(())
     }
+}
+
+/// What the jobs of `file` have taken, in the words that tools look for.
+fn show_usage(device: &Device, file: &DrmFile, p: &mut drm::fdinfo::Printer<'_>) {
+    let used = file.usage();
+    // A GPU that is just going away has no time to tell.
+    if let Ok(now) = device.gpu.moment() {
+        let rate = drm::time::arch_timer_rate();
+        let ns = usage::nanoseconds(used.ticks(), rate, device.began, now);
+        p.print(fmt!("drm-engine-panthor:\t{ns} ns\n"));
+    }
+    let (max, current) = device.core_hz;
+    p.print(fmt!("drm-cycles-panthor:\t{}\n", used.cycles()));
+    p.print(fmt!("drm-maxfreq-panthor:\t{max} Hz\n"));
+    p.print(fmt!("drm-curfreq-panthor:\t{current} Hz\n"));
 }
 
 /// The file `sched` in debugfs; empty after unbind.
@@ -380,6 +409,13 @@ impl drm::Driver for Driver {
 
     fn imported(_dev: &DrmDevice) -> impl PinInit<gem::BoData, Error> {
         gem::BoData::new(0, gem::Owner::User)
+    }
+
+    fn show_fdinfo(dev: &DrmDevice, file: &DrmFile, p: &mut drm::fdinfo::Printer<'_>) {
+        if let Some(dev) = dev.enter() {
+            show_usage(dev.bound().device(), file, p);
+        }
+        p.memory_stats(file);
     }
 
     fn mmap(

@@ -21,6 +21,7 @@ use kernel::sync::Arc;
 use shims::uapi;
 
 pub(crate) mod handles;
+pub(crate) mod usage;
 
 use crate::bind;
 use crate::driver::{
@@ -40,6 +41,7 @@ use crate::vm::{
     Vm, //
 };
 use handles::Handles;
+use usage::Usage;
 
 /// Most VMs of a file.
 const MAX_VMS: usize = 32;
@@ -106,6 +108,7 @@ pub(crate) struct File {
     #[pin]
     groups: Handles<Group>,
     mmio_offset: Atomic<u64>,
+    usage: Arc<Usage>,
 }
 
 impl File {
@@ -119,6 +122,11 @@ impl File {
         &self.groups
     }
 
+    /// What its jobs have taken.
+    pub(crate) fn usage(&self) -> &Arc<Usage> {
+        &self.usage
+    }
+
     /// Whether the caller may use the upper two group priorities.
     pub(crate) fn is_privileged(file: &DrmFile) -> bool {
         drm::task::capable_sys_nice() || file.is_current_master()
@@ -130,11 +138,12 @@ impl drm::DriverFile for File {
 
     fn open(_dev: &Entered<'_>) -> Result<Pin<KBox<Self>>> {
         KBox::pin_init(
-            pin_init!(Self {
+            try_pin_init!(Self {
                 vms <- Handles::new(MAX_VMS),
                 groups <- Handles::new(MAX_GROUPS),
                 mmio_offset: Atomic::new(DEFAULT_MMIO_OFFSET),
-            }),
+                usage: Arc::new(Usage::new(), GFP_KERNEL)?,
+            }? Error),
             GFP_KERNEL,
         )
     }

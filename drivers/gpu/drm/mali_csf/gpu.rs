@@ -36,6 +36,7 @@ use kernel::{
 use soc::wait::WaitQueue;
 
 use crate::{
+    file::usage::Moment,
     irq::Events,
     regs::{
         self,
@@ -221,6 +222,20 @@ impl Block {
             || hw.read(TIMESTAMP_LO).into_raw(),
             || hw.read(TIMESTAMP_HI).into_raw(),
         ))
+    }
+
+    /// The system timestamp and the kernel's clock, read together.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`.
+    pub(crate) fn moment(&self) -> Result<Moment> {
+        drm::time::uninterrupted(|| {
+            Ok(Moment {
+                ticks: self.timestamp()?,
+                ns: drm::time::local_clock(),
+            })
+        })
     }
 
     /// What the GPU adds to the system timestamp, in its ticks.

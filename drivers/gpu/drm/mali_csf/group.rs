@@ -34,6 +34,7 @@ use crate::driver::{
     DrmFile,
     Entered, //
 };
+use crate::file::usage::Usage;
 use crate::file::{
     File,
     UserVm, //
@@ -105,6 +106,7 @@ impl Group {
         vm: &UserVm,
         args: &GroupArgs,
         queue_args: &[QueueArgs],
+        usage: &Arc<Usage>,
     ) -> Result<Arc<Self>> {
         let ctx = MayBlock::new();
         let heaps = vm.heaps().clone();
@@ -123,9 +125,10 @@ impl Group {
                 args.priority,
                 csif,
                 memory.ring(index, args.ring)?,
-                memory.sync(index)?,
+                memory.sync(index, &args.ring)?,
                 ifaces.get(index)?,
                 link.clone(),
+                usage.clone(),
             );
             let config = QueueConfig {
                 credits: QueueBackend::credits(&args.ring),
@@ -392,7 +395,14 @@ pub(crate) fn create(
 
     let sched = dev.bound().sched();
     args.group_handle = file.groups().insert_with(|| {
-        let group = Group::new(sched, &device.fw, &vm, &group_args, &queue_args)?;
+        let group = Group::new(
+            sched,
+            &device.fw,
+            &vm,
+            &group_args,
+            &queue_args,
+            file.usage(),
+        )?;
         sched.add(group.clone())?;
         Ok(group)
     })?;

@@ -38,7 +38,7 @@ const CORE: usize = 0;
 /// A GPU with voltage and clocks. Drop takes both away.
 pub(crate) struct Power {
     clocks: Clocks<3>,
-    _opp: Opp,
+    opp: Opp,
     _dev: ARef<Device>,
 }
 
@@ -75,9 +75,15 @@ impl Power {
             .inspect_err(|err| say(dev, "cannot switch the clocks on", *err))?;
         Ok(Self {
             clocks,
-            _opp: opp,
+            opp,
             _dev: (&**dev).into(),
         })
+    }
+
+    /// Highest rate of the core clock in Hz.
+    pub(crate) fn max_hz(&self) -> u64 {
+        let max = self.opp.max_rate().map_or(0, |rate| rate.as_hz());
+        u64::try_from(max).unwrap_or(0).max(self.core_hz())
     }
 
     /// Rate of the core clock in Hz.
@@ -95,7 +101,7 @@ fn say(dev: &Device, what: &str, err: Error) {
 
 impl Drop for Power {
     fn drop(&mut self) {
-        // Before the voltage, which goes with `_opp`.
+        // Before the voltage, which goes with `opp`.
         self.clocks.disable();
     }
 }

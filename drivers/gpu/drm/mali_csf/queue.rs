@@ -30,6 +30,7 @@ use kernel::sync::Arc;
 
 pub(crate) mod memory;
 
+use crate::file::usage::Usage;
 use crate::fw::{
     CsRing,
     CsgSlot,
@@ -107,6 +108,8 @@ pub(crate) struct QueueBackend {
     sync: SyncObject,
     call: Call,
     link: Arc<Link>,
+    /// Of the file that the group belongs to.
+    usage: Arc<Usage>,
     /// INSERT as it was when the queue was last programmed into a slot.
     announced: Atomic<u64>,
     /// One bit per job in the ring, indexed by sequence number: a fault was reported in it.
@@ -141,6 +144,7 @@ impl QueueBackend {
         sync: SyncObject,
         iface: QueueIface,
         link: Arc<Link>,
+        usage: Arc<Usage>,
     ) -> Result<Self> {
         Ok(Self {
             index,
@@ -154,6 +158,7 @@ impl QueueBackend {
             },
             sync,
             link,
+            usage,
             announced: Atomic::new(0),
             faulted: [const { Atomic::new(0) }; FAULT_WORDS],
         })
@@ -258,6 +263,7 @@ impl Backend for QueueBackend {
             stream_size: stream.size,
             latest_flush: stream.latest_flush,
             sync_addr: self.call.sync_addr,
+            stamps: self.sync.stamps(seqno_at(insert)),
             scratch: self.call.scratch,
             scoreboards: self.call.scoreboards,
         };
@@ -275,6 +281,9 @@ impl Backend for QueueBackend {
     fn poll(&self, job: &Job) -> Option<Result> {
         if self.sync.seqno() < job.seqno {
             return None;
+        }
+        if let Some(spent) = self.sync.spent(job.seqno) {
+            self.usage.add(spent);
         }
         Some(match self.take_fault(job.seqno) {
             true => Err(EINVAL),

@@ -10,13 +10,17 @@ use kernel::prelude::*;
 
 pub(crate) mod instr;
 
-pub(crate) use instr::JobCall;
+pub(crate) use instr::{
+    JobCall,
+    Stamp,
+    STAMPS_SIZE, //
+};
 
 /// Size of one command-stream instruction in bytes.
 pub(crate) const INSTR_SIZE: u32 = 8;
 
-/// Instructions that one job occupies in the ring: the sequence of [`JobCall::encode`], padded
-/// to whole cache lines because the prefetcher of the command-stream front end reads those.
+/// Instructions that one job occupies in the ring: the sequence of [`JobCall::encode`], which is whole
+/// cache lines because the prefetcher of the command-stream front end reads those.
 pub(crate) const JOB_INSTRS: u32 = 16;
 
 /// Bytes that one job occupies in the ring.

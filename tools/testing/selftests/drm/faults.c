@@ -306,6 +306,101 @@ TEST_F(fault, another_queue_of_the_group_ends_with_an_error_too)
 	EXPECT_GT(0, sync_status(&rig->gpu, other));
 }
 
+/* What the other queue waits for never comes. */
+TEST_F(fault, a_job_that_waits_for_a_sync_object_ends_with_its_group)
+{
+	struct rig *rig = &self->guilty;
+	struct cs cs = rig_stream(rig, 1);
+	uint32_t other;
+
+	ASSERT_EQ(0, sync_create(&rig->gpu, false, &other));
+	cs_put32(&cs, rig->data.va + 64, 1);
+	cs_move48(&cs, 10, rig->data.va);
+	cs_move48(&cs, 20, 1);
+	cs_sync_wait64(&cs, CS_GREATER, 10, 20);
+	cs_put32(&cs, rig->data.va + 64, 2);
+	ASSERT_EQ(0, group_run(&rig->gpu, rig->group, 1, rig_stream_va(rig, &cs), cs_bytes(&cs),
+			       other));
+	ASSERT_EQ(0, rig_wait_word(rig, 16, 1));
+	cs_invalid(&self->cs);
+	ASSERT_EQ(0, rig_submit(rig, 0, &self->cs));
+	expect_fatal(_metadata, rig);
+	EXPECT_EQ(0, sync_wait(&rig->gpu, other, 0, PATIENCE));
+	EXPECT_GT(0, sync_status(&rig->gpu, other));
+	EXPECT_EQ(1, rig->data.u32[16]);
+}
+
+/* It never gets to the ring: its fence comes when the group is dead. */
+TEST_F(fault, a_job_that_waits_for_a_fence_ends_with_its_group)
+{
+	struct rig *rig = &self->guilty;
+	struct cs cs = rig_stream(rig, 1);
+	struct drm_panthor_sync_op ops[2];
+	struct drm_panthor_queue_submit job = {
+		.queue_index = 1,
+		.stream_addr = rig_stream_va(rig, &cs),
+		.syncs = DRM_PANTHOR_OBJ_ARRAY(2, ops),
+	};
+	struct rig first;
+	uint32_t other;
+
+	ASSERT_EQ(0, rig_open_on(&first, &rig->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
+	self->cs = rig_stream(&first, 0);
+	cs_spin_while_zero(&self->cs, first.data.va);
+	ASSERT_EQ(0, rig_submit(&first, 0, &self->cs));
+
+	ASSERT_EQ(0, sync_create(&rig->gpu, false, &other));
+	cs_put32(&cs, rig->data.va + 64, 2);
+	job.stream_size = cs_bytes(&cs);
+	ops[0] = sync_wait_op(first.sync, 0);
+	ops[1] = sync_signal_op(other, 0);
+	ASSERT_EQ(0, group_submit(&rig->gpu, rig->group, &job, 1));
+
+	self->cs = rig_stream(rig, 0);
+	cs_invalid(&self->cs);
+	ASSERT_EQ(0, rig_submit(rig, 0, &self->cs));
+	expect_fatal(_metadata, rig);
+	first.data.u32[0] = 1;
+	EXPECT_EQ(1, rig_wait(&first));
+	EXPECT_EQ(0, sync_wait(&rig->gpu, other, 0, PATIENCE));
+	EXPECT_GT(0, sync_status(&rig->gpu, other));
+	EXPECT_EQ(0, rig->data.u32[16]);
+	rig_release(&first);
+}
+
+/* The error ends at the job's barrier: what is behind it, and beside it, comes out right. */
+TEST_F(fault, a_job_behind_or_beside_one_with_an_inherited_error_is_not_touched)
+{
+	struct rig *rig = &self->guilty;
+	struct cs beside = rig_stream(rig, 1), behind = rig_stream(rig, 2);
+	uint32_t state = 1, fatal = 1, sync[2];
+
+	rig->data.u64[0] = 5;
+	rig->data.u64[1] = 1;
+	ASSERT_EQ(0, sync_create(&rig->gpu, false, &sync[0]));
+	ASSERT_EQ(0, sync_create(&rig->gpu, false, &sync[1]));
+	cs_spin_while_zero(&beside, rig->data.va + 128);
+	cs_put32(&beside, rig->data.va + 64, 1);
+	ASSERT_EQ(0, group_run(&rig->gpu, rig->group, 1, rig_stream_va(rig, &beside),
+			       cs_bytes(&beside), sync[0]));
+	cs_move48(&self->cs, 10, rig->data.va);
+	cs_move48(&self->cs, 12, 1);
+	cs_sync_wait64(&self->cs, CS_GREATER, 10, 12);
+	cs_put32(&behind, rig->data.va + 68, 2);
+	ASSERT_EQ(0, rig_submit(rig, 0, &self->cs));
+	ASSERT_EQ(0, group_run(&rig->gpu, rig->group, 0, rig_stream_va(rig, &behind),
+			       cs_bytes(&behind), sync[1]));
+	EXPECT_GT(0, rig_wait(rig));
+	rig->data.u32[32] = 1;
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(0, sync_wait(&rig->gpu, sync[i], 0, PATIENCE));
+		EXPECT_EQ(1, sync_status(&rig->gpu, sync[i]));
+		EXPECT_EQ(1 + i, rig->data.u32[16 + i]);
+	}
+	EXPECT_EQ(0, group_state(&rig->gpu, rig->group, &state, &fatal));
+	EXPECT_EQ(0, state);
+}
+
 TEST_F(fault, a_group_that_waits_for_its_fence_goes_on)
 {
 	struct rig *rig = &self->guilty;

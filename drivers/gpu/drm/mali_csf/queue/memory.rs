@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the queues of a group have in the group's VM: a sync object and a ring each, in one BO.
+//! What the queues of a group have in the group's VM, in one BO: a sync object, the counters of jobs, and
+//! a ring each.
 //!
 //! A buffer object costs more kernel memory than a small ring does, so they share one: first the sync
-//! objects, then the rings, each from a page on.
+//! objects, each with its queue's counters behind it, then the rings, each from a page on.
 //!
 //! **Locking, ordering, blocking.** None: offsets are decided once. The rules for what is in the memory
 //! are in [`super`].
@@ -16,15 +17,21 @@ use crate::gem::{
     Place, //
 };
 use crate::group::args::QueueArgs;
-use crate::ring::Ring;
+use crate::ring::{
+    Ring,
+    Stamp,
+    JOB_BYTES,
+    STAMPS_SIZE, //
+};
 use crate::vm::{
     GpuVa,
     MapFlags,
     Vm, //
 };
 
-/// Size of a 64-bit sync object in bytes: a 64-bit sequence number, a 32-bit status, padding.
-const SYNCOBJ_SIZE: usize = 16;
+/// Size of a 64-bit sync object in bytes: a 64-bit sequence number, a 32-bit status, padding up to
+/// where the counters begin.
+const SYNCOBJ_SIZE: usize = 64;
 
 /// Offset of the status in a sync object.
 const SYNCOBJ_STATUS: usize = 8;
@@ -34,6 +41,8 @@ const RING_ALIGN: usize = 4096;
 
 /// Where things are in the BO.
 struct Layout {
+    /// Offsets of the sync objects.
+    syncs: KVec<usize>,
     /// Offsets of the rings.
     rings: KVec<usize>,
     /// Bytes in all.
@@ -44,11 +53,17 @@ impl Layout {
     /// # Errors
     ///
     /// `ENOMEM`; `EINVAL` if the sizes do not fit into an address space.
-    fn new(rings: impl ExactSizeIterator<Item = Ring>) -> Result<Self> {
-        let syncobjs = rings.len().checked_mul(SYNCOBJ_SIZE).ok_or(EINVAL)?;
-        let mut size = syncobjs.next_multiple_of(RING_ALIGN);
+    fn new(rings: impl ExactSizeIterator<Item = Ring> + Clone) -> Result<Self> {
+        let mut size = 0usize;
+        let mut syncs = KVec::with_capacity(rings.len(), GFP_KERNEL)?;
         let mut offsets = KVec::with_capacity(rings.len(), GFP_KERNEL)?;
 
+        for ring in rings.clone() {
+            syncs.push(size, GFP_KERNEL)?;
+            let stamps = jobs_in(&ring)? * STAMPS_SIZE;
+            size = size.checked_add(SYNCOBJ_SIZE + stamps).ok_or(EINVAL)?;
+        }
+        size = size.next_multiple_of(RING_ALIGN);
         for ring in rings {
             // The sizes of rings are multiples of their alignment.
             offsets.push(size, GFP_KERNEL)?;
@@ -57,10 +72,16 @@ impl Layout {
                 .ok_or(EINVAL)?;
         }
         Ok(Self {
+            syncs,
             rings: offsets,
             size,
         })
     }
+}
+
+/// Jobs that a ring holds.
+fn jobs_in(ring: &Ring) -> Result<usize> {
+    Ok(usize::try_from(u64::from(ring.size()) / JOB_BYTES)?)
 }
 
 /// The memory of all queues of a group.
@@ -90,12 +111,13 @@ impl QueueMemory {
     /// # Errors
     ///
     /// `EINVAL` if there are not so many queues.
-    pub(crate) fn sync(&self, index: usize) -> Result<SyncObject> {
-        let offset = index.checked_mul(SYNCOBJ_SIZE).ok_or(EINVAL)?;
+    pub(crate) fn sync(&self, index: usize, ring: &Ring) -> Result<SyncObject> {
+        let offset = *self.layout.syncs.get(index).ok_or(EINVAL)?;
         Ok(SyncObject {
             va: self.bo.va_of(offset, SYNCOBJ_SIZE)?,
             bo: self.bo.clone(),
             offset,
+            jobs: u64::try_from(jobs_in(ring)?).map_err(|_| EINVAL)?,
         })
     }
 
@@ -115,11 +137,22 @@ impl QueueMemory {
     }
 }
 
-/// A queue's sync object: where the GPU counts finished jobs.
+/// A queue's sync object, where the GPU counts finished jobs, and what these leave behind.
 pub(crate) struct SyncObject {
     bo: Arc<KernelBo>,
     offset: usize,
     va: GpuVa,
+    /// Jobs whose counters there is room for.
+    jobs: u64,
+}
+
+/// What a job has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spent {
+    /// Core clock cycles.
+    pub(crate) cycles: u64,
+    /// Ticks of the system timestamp.
+    pub(crate) ticks: u64,
 }
 
 impl SyncObject {
@@ -134,6 +167,28 @@ impl SyncObject {
             .map()
             .and_then(|mem| mem.read64(self.offset))
             .unwrap_or(0)
+    }
+
+    /// Where job `seqno` stores its counters, in bytes from the sync object.
+    pub(crate) fn stamps(&self, seqno: u64) -> i16 {
+        let index = usize::try_from(seqno % self.jobs).unwrap_or(0);
+        // At most 512 jobs of 32 bytes fit into the largest ring's room.
+        i16::try_from(SYNCOBJ_SIZE + index * STAMPS_SIZE).unwrap_or(0)
+    }
+
+    /// What job `seqno` has taken, once it has finished.
+    pub(crate) fn spent(&self, seqno: u64) -> Option<Spent> {
+        let mem = self.bo.map().ok()?;
+        let at = self
+            .offset
+            .checked_add(usize::try_from(self.stamps(seqno)).ok()?)?;
+        let read = |stamp: Stamp| mem.read64(at + usize::from(stamp.offset())).ok();
+
+        Some(Spent {
+            // A job that was cut short leaves one of them as it was.
+            cycles: read(Stamp::CyclesAfter)?.saturating_sub(read(Stamp::CyclesBefore)?),
+            ticks: read(Stamp::TimeAfter)?.saturating_sub(read(Stamp::TimeBefore)?),
+        })
     }
 
     /// Releases whoever waits for the queue on the GPU: all jobs up to `seqno` count as
@@ -203,16 +258,27 @@ mod tests {
     #[test]
     fn rings_follow_the_sync_objects_without_gaps() -> Result {
         let layout = layout(&[4096, 65536, 8192])?;
-        assert_eq!(layout.rings.as_slice(), &[4096, 8192, 8192 + 65536]);
-        assert_eq!(layout.size, 4096 + 4096 + 65536 + 8192);
+        assert_eq!(layout.syncs.as_slice(), &[0, 64 + 1024, 128 + 1024 + 16384]);
+        assert_eq!(
+            layout.rings.as_slice(),
+            &[20480, 20480 + 4096, 20480 + 4096 + 65536]
+        );
+        assert_eq!(layout.size, 20480 + 4096 + 65536 + 8192);
         Ok(())
     }
 
     #[test]
-    fn thirty_two_sync_objects_take_one_page() -> Result {
-        let layout = layout(&[4096; 32])?;
+    fn a_small_group_takes_one_page_besides_its_rings() -> Result {
+        let layout = layout(&[4096; 3])?;
         assert_eq!(layout.rings.first(), Some(&4096));
-        assert_eq!(layout.size, 33 * 4096);
+        assert_eq!(layout.size, 4 * 4096);
+        Ok(())
+    }
+
+    #[test]
+    fn the_counters_of_all_jobs_in_a_ring_are_within_reach_of_the_sync_object() -> Result {
+        let last = SYNCOBJ_SIZE + (jobs_in(&Ring::new(crate::ring::MAX_SIZE)?)? - 1) * STAMPS_SIZE;
+        assert!(last + STAMPS_SIZE <= usize::from(i16::MAX.unsigned_abs()));
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ const OP_MOVE32: u64 = 2;
 const OP_WAIT: u64 = 3;
 const OP_CALL: u64 = 32;
 const OP_FLUSH_CACHE2: u64 = 36;
+const OP_STORE_STATE: u64 = 40;
 const OP_ERROR_BARRIER: u64 = 47;
 const OP_SYNC_ADD64: u64 = 51;
 
@@ -61,6 +62,28 @@ fn flush_cache2(flush_id: Reg) -> u64 {
     op(OP_FLUSH_CACHE2) | (u64::from(flush_id.0) << 40) | FLUSH_CLEAN_INVALIDATE_ALL
 }
 
+/// What STORE_STATE stores.
+#[derive(Clone, Copy)]
+enum Counter {
+    Timestamp,
+    Cycles,
+}
+
+/// Stores a counter as 64 bits at the address in `addr:addr+1` plus `offset`, as soon as the
+/// scoreboard entries in `after` are zero; signals scoreboard entry 0.
+fn store_state(addr: Reg, counter: Counter, offset: i16, after: u16) -> u64 {
+    let counter = match counter {
+        Counter::Timestamp => 0u64,
+        Counter::Cycles => 1,
+    };
+    let [low, high] = offset.to_le_bytes();
+    op(OP_STORE_STATE)
+        | (u64::from(addr.0) << 40)
+        | (counter << 32)
+        | (u64::from(after) << 16)
+        | u64::from(u16::from_le_bytes([low, high]))
+}
+
 /// Adds the 64-bit value in `value:value+1` to the sync object at `addr:addr+1`, in system
 /// scope, so that the host is told with a SYNC_UPDATE event.
 fn sync_add64(addr: Reg, value: Reg) -> u64 {
@@ -86,10 +109,40 @@ pub(crate) struct JobCall {
     pub(crate) latest_flush: u32,
     /// GPU address of the queue's 64-bit sync object.
     pub(crate) sync_addr: u64,
+    /// Where the job's counters go, in bytes from the sync object. See [`Stamp`].
+    pub(crate) stamps: i16,
     /// First of the four registers that the driver may overwrite.
     pub(crate) scratch: Reg,
     /// Number of scoreboard entries of a command stream, at most 16.
     pub(crate) scoreboards: u32,
+}
+
+/// Counters that a job leaves behind, each 64 bits wide.
+#[derive(Clone, Copy)]
+pub(crate) enum Stamp {
+    /// Core clock cycles, before the job.
+    CyclesBefore,
+    /// Core clock cycles, when all that the job has started is done.
+    CyclesAfter,
+    /// The system timestamp, before the job.
+    TimeBefore,
+    /// The system timestamp after it.
+    TimeAfter,
+}
+
+/// Bytes that the counters of one job take.
+pub(crate) const STAMPS_SIZE: usize = 32;
+
+impl Stamp {
+    /// Where it is among the counters of a job, in bytes.
+    pub(crate) const fn offset(self) -> u8 {
+        match self {
+            Self::CyclesBefore => 0,
+            Self::CyclesAfter => 8,
+            Self::TimeBefore => 16,
+            Self::TimeAfter => 24,
+        }
+    }
 }
 
 impl Reg {
@@ -110,6 +163,8 @@ impl JobCall {
     /// Flush the caches as far as the stream's writer could not know of (its own reads of the
     /// stream come through them), call the stream, wait for everything that it left running,
     /// add one to the queue's sync object, and keep a fault in this job from reaching the next.
+    /// Counters are stored before the call, and when what it left running is done. Their place
+    /// is given by its distance from the sync object, whose address is at hand.
     pub(crate) fn encode(&self) -> [u64; JOB_INSTRS as usize] {
         let addr = self.scratch;
         let value = Reg(self.scratch.0 + 2);
@@ -117,24 +172,29 @@ impl JobCall {
             0..=15 => (1u16 << self.scoreboards) - 1,
             _ => u16::MAX,
         };
+        let stamp = |stamp: Stamp, counter, after| {
+            let offset = self.stamps.saturating_add(i16::from(stamp.offset()));
+            store_state(addr, counter, offset, after)
+        };
         let sequence = [
             move32(value, self.latest_flush),
             flush_cache2(value),
+            move48(addr, self.sync_addr),
+            stamp(Stamp::CyclesBefore, Counter::Cycles, 0),
+            stamp(Stamp::TimeBefore, Counter::Timestamp, 0),
             move48(addr, self.stream_addr),
             move32(value, self.stream_size),
             wait(1 << 0),
             call(addr, value),
             move48(addr, self.sync_addr),
+            stamp(Stamp::CyclesAfter, Counter::Cycles, all_scoreboards),
+            stamp(Stamp::TimeAfter, Counter::Timestamp, all_scoreboards),
             move48(value, 1),
             wait(all_scoreboards),
             sync_add64(addr, value),
             error_barrier(),
         ];
-        let mut out = [0; JOB_INSTRS as usize];
-        for (to, from) in out.iter_mut().zip(sequence) {
-            *to = from;
-        }
-        out
+        sequence
     }
 }
 
@@ -148,6 +208,7 @@ mod tests {
             stream_size: 0x40,
             latest_flush: 0x123456,
             sync_addr: 0xffff_0000_1010,
+            stamps: 0x140,
             scratch: Reg(92),
             scoreboards: 8,
         }
@@ -158,36 +219,34 @@ mod tests {
         let words = example().encode();
         assert_eq!(words[0], 0x025e_0000_0012_3456);
         assert_eq!(words[1], 0x2400_5e00_0000_0233);
-        assert_eq!(words[2], 0x015c_7fff_ffff_f000);
-        assert_eq!(words[3], 0x025e_0000_0000_0040);
-        assert_eq!(words[4], 0x0300_0000_0001_0000);
-        assert_eq!(words[5], 0x2000_5c5e_0000_0000);
-        assert_eq!(words[6], 0x015c_ffff_0000_1010);
-        assert_eq!(words[7], 0x015e_0000_0000_0001);
-        assert_eq!(words[8], 0x0300_0000_00ff_0000);
-        assert_eq!(words[9], 0x3300_5c5e_0000_0001);
-        assert_eq!(words[10], 0x2f00_0000_0000_0000);
-    }
-
-    #[test]
-    fn the_rest_of_the_last_cache_line_is_nops() {
-        for word in example().encode().iter().skip(11) {
-            assert_eq!(*word, 0);
-        }
+        assert_eq!(words[2], 0x015c_ffff_0000_1010);
+        assert_eq!(words[3], 0x2800_5c01_0000_0140);
+        assert_eq!(words[4], 0x2800_5c00_0000_0150);
+        assert_eq!(words[5], 0x015c_7fff_ffff_f000);
+        assert_eq!(words[6], 0x025e_0000_0000_0040);
+        assert_eq!(words[7], 0x0300_0000_0001_0000);
+        assert_eq!(words[8], 0x2000_5c5e_0000_0000);
+        assert_eq!(words[9], 0x015c_ffff_0000_1010);
+        assert_eq!(words[10], 0x2800_5c01_00ff_0148);
+        assert_eq!(words[11], 0x2800_5c00_00ff_0158);
+        assert_eq!(words[12], 0x015e_0000_0000_0001);
+        assert_eq!(words[13], 0x0300_0000_00ff_0000);
+        assert_eq!(words[14], 0x3300_5c5e_0000_0001);
+        assert_eq!(words[15], 0x2f00_0000_0000_0000);
     }
 
     #[test]
     fn an_address_beyond_48_bits_can_not_change_the_opcode() {
         let mut job = example();
         job.stream_addr = 0xff00_0000_0000_0040;
-        assert_eq!(job.encode()[2], 0x015c_0000_0000_0040);
+        assert_eq!(job.encode()[5], 0x015c_0000_0000_0040);
     }
 
     #[test]
     fn sixteen_scoreboards_are_all_waited_for() {
         let mut job = example();
         job.scoreboards = 16;
-        assert_eq!(job.encode()[8], 0x0300_0000_ffff_0000);
+        assert_eq!(job.encode()[13], 0x0300_0000_ffff_0000);
     }
 
     #[test]
