@@ -124,8 +124,10 @@ impl Group {
                 u32::try_from(index).map_err(|_| EINVAL)?,
                 args.priority,
                 csif,
-                memory.ring(index, args.ring)?,
-                memory.sync(index, &args.ring)?,
+                (
+                    memory.ring(index, args.ring)?,
+                    memory.sync(index, &args.ring)?,
+                ),
                 ifaces.get(index)?,
                 link.clone(),
                 usage.clone(),

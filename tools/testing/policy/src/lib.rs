@@ -5,7 +5,7 @@
 //! Its properties are checked over 1000 random histories, in which groups come, get work, wait, fail
 //! and go, while decisions are made and carried out. `POLICY_SEED=N` repeats the run that printed N.
 
-#[allow(dead_code, reason = "the driver uses the rest")]
+#[cfg(test)]
 #[path = "../../../../drivers/gpu/drm/mali_csf/sched/policy.rs"]
 mod policy;
 

@@ -113,6 +113,23 @@ fn slot_priorities_are_unique_and_follow_the_groups_priorities() {
 }
 
 #[test]
+fn a_decision_says_whether_somebody_found_no_slot() {
+    for_each_decision("contention", |_, decision| {
+        assert_eq!(decision.plan.contended, !decision.left_out().is_empty());
+    });
+}
+
+#[test]
+fn priorities_are_numbered_as_user_space_numbers_them() {
+    for (value, priority) in (0..4).zip(Priority::DESCENDING.into_iter().rev()) {
+        assert_eq!(Priority::from_uapi(value), Some(priority));
+        assert_eq!(priority.bit(), 1 << value);
+        assert_eq!(priority.is_privileged(), value >= 2);
+    }
+    assert_eq!(Priority::from_uapi(4), None);
+}
+
+#[test]
 fn realtime_preempts_at_once() {
     for_each_decision("realtime", |world, decision| {
         for index in decision.left_out() {
@@ -246,18 +263,19 @@ fn nobody_waits_for_longer_than_there_are_groups_of_its_priority() {
         let mut waited = vec![0; world.groups.len()];
         for _ in 0..4 * world.groups.len() {
             let decision = world.step(true);
-            for index in 0..world.groups.len() {
-                waited[index] += 1;
-                if decision.chosen().contains(&index) {
-                    waited[index] = 0;
+            let chosen = decision.chosen();
+            for (index, waited) in waited.iter_mut().enumerate() {
+                *waited += 1;
+                if chosen.contains(&index) {
+                    *waited = 0;
                 }
                 // Those of higher priority are served before it, whatever they leave.
                 let priority = decision.before[index].priority;
                 if !decision.would_fit(&world, index, |view| view.priority > priority) {
-                    waited[index] = 0;
+                    *waited = 0;
                 }
                 assert!(
-                    waited[index] <= members(&world, priority),
+                    *waited <= members(&world, priority),
                     "seed {seed}: group {index} starves"
                 );
             }

@@ -176,7 +176,7 @@ impl JobCall {
             let offset = self.stamps.saturating_add(i16::from(stamp.offset()));
             store_state(addr, counter, offset, after)
         };
-        let sequence = [
+        [
             move32(value, self.latest_flush),
             flush_cache2(value),
             move48(addr, self.sync_addr),
@@ -193,8 +193,7 @@ impl JobCall {
             wait(all_scoreboards),
             sync_add64(addr, value),
             error_barrier(),
-        ];
-        sequence
+        ]
     }
 }
 
