@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! What a driver for a block of a SoC needs besides the `kernel` crate: I/O page tables fed from
-//! preallocated pages, clocks, operating points, interrupts, workqueues.
+//! preallocated pages, clocks, operating points, power management, interrupts, workqueues.
 //!
 //! Nothing here knows a driver. Everything that is public is safe to call.
 
@@ -32,10 +32,10 @@ pub mod irq;
 pub mod opp;
 #[path = "soc/pgtable.rs"]
 pub mod pgtable;
+#[path = "soc/pm.rs"]
+pub mod pm;
 #[path = "soc/reset.rs"]
 pub mod reset;
-#[path = "soc/runtime.rs"]
-pub mod runtime;
 #[path = "soc/wait.rs"]
 pub mod wait;
 #[path = "soc/worker.rs"]

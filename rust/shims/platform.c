@@ -7,7 +7,6 @@
 #include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/pm_domain.h>
-#include <linux/pm_runtime.h>
 #include <linux/reset.h>
 #include <linux/scatterlist.h>
 
@@ -113,82 +112,6 @@ int shim_reset_assert(struct reset_control *reset)
 int shim_reset_deassert(struct reset_control *reset)
 {
 	return reset_control_deassert(reset);
-}
-
-static void runtime_release(struct device *dev, void *res)
-{
-}
-
-int shim_runtime_install(struct device *dev, void *data)
-{
-	void **res = devres_alloc(runtime_release, sizeof(*res), GFP_KERNEL);
-
-	if (!res)
-		return -ENOMEM;
-	*res = data;
-	devres_add(dev, res);
-	return 0;
-}
-
-void *shim_runtime_installed(struct device *dev)
-{
-	void **res = devres_find(dev, runtime_release, NULL, NULL);
-
-	return res ? *res : NULL;
-}
-
-void shim_runtime_remove(struct device *dev)
-{
-	devres_destroy(dev, runtime_release, NULL, NULL);
-}
-
-void shim_runtime_enable(struct device *dev)
-{
-	pm_runtime_enable(dev);
-}
-
-bool shim_runtime_disable(struct device *dev)
-{
-	pm_runtime_dont_use_autosuspend(dev);
-	pm_runtime_disable(dev);
-	return IS_ENABLED(CONFIG_PM) && !pm_runtime_status_suspended(dev);
-}
-
-int shim_runtime_get(struct device *dev)
-{
-	return pm_runtime_resume_and_get(dev);
-}
-
-bool shim_runtime_get_if_active(struct device *dev)
-{
-	/* Without power management it always is. */
-	return !IS_ENABLED(CONFIG_PM) || pm_runtime_get_if_active(dev) > 0;
-}
-
-void shim_runtime_put(struct device *dev)
-{
-	pm_runtime_put_autosuspend(dev);
-}
-
-void shim_runtime_autosuspend(struct device *dev, int delay_ms)
-{
-	pm_runtime_set_autosuspend_delay(dev, delay_ms);
-	pm_runtime_use_autosuspend(dev);
-}
-
-void shim_runtime_forget(struct device *dev)
-{
-	pm_runtime_set_suspended(dev);
-}
-
-int shim_runtime_force_suspend(struct device *dev)
-{
-	return pm_runtime_force_suspend(dev);
-}
-
-int shim_runtime_force_resume(struct device *dev)
-{
-	return pm_runtime_force_resume(dev);
 }
 
 int shim_power_domains_attach(struct device *dev)

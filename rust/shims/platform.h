@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * What the crate `soc` needs for devices that are made of several: IOMMUs, resets, runtime power
- * management, and the device that stands for all of them.
+ * What the crate `soc` needs for devices that are made of several: IOMMUs, resets, power domains,
+ * and the device that stands for all of them.
  */
 #ifndef SHIM_PLATFORM_H
 #define SHIM_PLATFORM_H
@@ -38,22 +38,6 @@ struct reset_control *shim_reset_get(struct device *dev, const char *name);
 void shim_reset_put(struct reset_control *reset);
 int shim_reset_assert(struct reset_control *reset);
 int shim_reset_deassert(struct reset_control *reset);
-
-/* Ties @data to @dev, for shim_runtime_installed(). */
-int shim_runtime_install(struct device *dev, void *data);
-void *shim_runtime_installed(struct device *dev);
-void shim_runtime_remove(struct device *dev);
-void shim_runtime_enable(struct device *dev);
-/* Waits for callbacks. Returns whether the device is on, as far as power management knows. */
-bool shim_runtime_disable(struct device *dev);
-int shim_runtime_get(struct device *dev);
-bool shim_runtime_get_if_active(struct device *dev);
-void shim_runtime_put(struct device *dev);
-void shim_runtime_autosuspend(struct device *dev, int delay_ms);
-/* After a failure, or with runtime power management disabled: the device is off. */
-void shim_runtime_forget(struct device *dev);
-int shim_runtime_force_suspend(struct device *dev);
-int shim_runtime_force_resume(struct device *dev);
 
 /* Power domains that the bus does not attach by itself: all of them, on as long as @dev is. */
 int shim_power_domains_attach(struct device *dev);

@@ -10,6 +10,8 @@
 #include <linux/kthread.h>
 #include <linux/types.h>
 
+struct device;
+
 /* Rather fail than kill a task. */
 static const u32 SHIM_SOC_GFP_MAY_FAIL = (__force u32)(__GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 static const unsigned long SHIM_SOC_PGTABLE_NO_WARN = IO_PGTABLE_QUIRK_NO_WARN;
@@ -22,5 +24,21 @@ void shim_soc_worker_item_init(struct kthread_work *work, void (*fn)(struct kthr
 bool shim_soc_current_is_realtime(void);
 /* Counts the page at @addr as one of a device's page tables (SecPageTables), or no longer. */
 void shim_soc_count_pgtable(void *addr, bool is);
+
+/* Ties @data to @dev, for shim_soc_pm_installed(). */
+int shim_soc_pm_install(struct device *dev, void *data);
+void *shim_soc_pm_installed(struct device *dev);
+void shim_soc_pm_remove(struct device *dev);
+void shim_soc_pm_enable(struct device *dev);
+/* Waits for callbacks. Returns whether the device is on, as far as power management knows. */
+bool shim_soc_pm_disable(struct device *dev);
+int shim_soc_pm_get(struct device *dev);
+bool shim_soc_pm_get_if_active(struct device *dev);
+void shim_soc_pm_put_autosuspend(struct device *dev);
+void shim_soc_pm_use_autosuspend(struct device *dev, int delay_ms);
+/* After a failure, or with runtime power management disabled: the device is off. */
+void shim_soc_pm_forget_error(struct device *dev);
+int shim_soc_pm_force_suspend(struct device *dev);
+int shim_soc_pm_force_resume(struct device *dev);
 
 #endif

@@ -57,12 +57,12 @@ use soc::{
         IrqHandler,
         Wake, //
     },
-    reset::Resets,
-    runtime::{
+    pm::{
         Active,
         Handle,
         Operations, //
     },
+    reset::Resets,
     wq::Workqueue, //
 };
 

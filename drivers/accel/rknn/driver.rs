@@ -34,7 +34,7 @@ use soc::{
         Filled,
         Slot, //
     },
-    runtime::Platform, //
+    pm::Platform, //
 };
 
 use crate::{

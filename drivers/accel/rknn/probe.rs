@@ -34,11 +34,11 @@ use soc::{
     facade,
     iommu::Master,
     irq::Irq,
-    reset::Resets,
-    runtime::{
+    pm::{
         self,
         Runtime, //
-    }, //
+    },
+    reset::Resets, //
 };
 
 use crate::{
@@ -116,7 +116,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let dev: &device::Device<device::Bound> = pdev.as_ref();
     let plain: &device::Device = dev;
 
-    say(dev, "no power domains", runtime::attach_power_domains(dev))?;
+    say(dev, "no power domains", pm::attach_power_domains(dev))?;
     for supply in [c"npu", c"sram"] {
         match regulator::devm_enable_optional(dev, supply) {
             // The power domain brings it, then.

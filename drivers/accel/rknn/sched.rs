@@ -39,7 +39,7 @@ use kernel::{
     }, //
 };
 use soc::{
-    runtime::Active,
+    pm::Active,
     wait::WaitQueue, //
 };
 

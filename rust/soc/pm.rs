@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Runtime power management of a device whose users come and go.
+//! Power management of a device: when it runs, and who makes it run.
 //!
-//! A driver says how its device is switched on and off ([`Operations`]); [`Handle::get`] hands out
-//! uses that keep it on. When the last one has been gone for the autosuspend delay, and while the
-//! system sleeps, the PM core switches it off. Without `CONFIG_PM` it is on from [`Runtime::start`] to
-//! the drop of the [`Runtime`].
+//! A driver says how its device is switched on and off ([`Operations`]). [`Runtime::start`] switches
+//! it on, [`Handle::get`] hands out uses, each of which keeps it on, and dropping the [`Runtime`]
+//! switches it off for good. In between, the PM core switches it off when the last use has been gone
+//! for the autosuspend delay, and for as long as the system sleeps, uses or not.
+//!
+//! In a kernel without power management the device is switched on by [`Runtime::start`] and off when
+//! the [`Runtime`] is dropped, and never in between; callers see no difference.
+//!
+//! The driver has to be registered through [`Platform`].
 //!
 //! # Locking
 //!
@@ -13,15 +18,15 @@
 //!
 //! # Ordering
 //!
-//! Operations run only between the begin of [`Runtime::start`] and the end of the drop of the
-//! [`Runtime`].
+//! An operation runs only between the begin of [`Runtime::start`] and the end of the drop of the
+//! [`Runtime`]: runtime PM is enabled last and disabled first, and the device lock, which unbinding
+//! holds, keeps system sleep out.
 //!
 //! # Blocking
 //!
 //! [`Handle::get`] waits for an operation, in which memory may be allocated: not to be called where
 //! fences are about to signal, for which there is [`Handle::get_if_active`]. Dropping the [`Runtime`]
-//! waits as well: neither with a lock held that an operation takes. Dropping an [`Active`] does not
-//! sleep.
+//! waits as well: neither with a lock held that an operation takes. Dropping an [`Active`] never sleeps and may be done in any context.
 
 use core::{
     marker::PhantomData,
@@ -64,18 +69,25 @@ use crate::raw_device;
 
 /// How a device is switched on and off.
 pub trait Operations: Send + Sync + 'static {
-    /// Switches the device on, or leaves it off if a step fails.
+    /// Switches the device on. What was done has to be undone if a step fails; the next use tries
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// Whoever asked for the device gets the error.
     fn resume(&self) -> Result;
 
     /// Switches the device off.
     fn suspend(&self);
 }
 
-/// A platform driver whose devices have power management: in a registration, in the place of
-/// [`platform::Adapter`].
+/// A platform driver whose devices have power management.
+///
+/// Takes the place of [`platform::Adapter`] in a registration.
 pub struct Platform<T: platform::Driver>(PhantomData<T>);
 
-// SAFETY: As for `platform::Adapter`, whose callbacks are the ones that set the private data.
+// SAFETY: As for `platform::Adapter`: `platform_driver` is a C structure, with its `device_driver` at
+// that offset; the adapter's callbacks are the ones that set the private data.
 unsafe impl<T: platform::Driver> DriverLayout for Platform<T> {
     type DriverType = bindings::platform_driver;
     type DriverData<'bound> = T::Data<'bound>;
@@ -101,33 +113,40 @@ unsafe impl<T: platform::Driver> RegistrationOps for Platform<T> {
     }
 }
 
+/// The same for all drivers; without power management nobody calls it.
 static OPS: bindings::dev_pm_ops = bindings::dev_pm_ops {
-    suspend: Some(shims::c::shim_runtime_force_suspend),
-    resume: Some(shims::c::shim_runtime_force_resume),
-    freeze: Some(shims::c::shim_runtime_force_suspend),
-    thaw: Some(shims::c::shim_runtime_force_resume),
-    poweroff: Some(shims::c::shim_runtime_force_suspend),
-    restore: Some(shims::c::shim_runtime_force_resume),
+    suspend: Some(shims::shim_soc_pm_force_suspend),
+    resume: Some(shims::shim_soc_pm_force_resume),
+    freeze: Some(shims::shim_soc_pm_force_suspend),
+    thaw: Some(shims::shim_soc_pm_force_resume),
+    poweroff: Some(shims::shim_soc_pm_force_suspend),
+    restore: Some(shims::shim_soc_pm_force_resume),
     runtime_suspend: Some(runtime_suspend),
     runtime_resume: Some(runtime_resume),
     ..pin_init::zeroed()
 };
 
+/// What the PM core's callbacks find through the device.
 struct Callbacks {
     operations: Arc<dyn Operations>,
     handle: Arc<Handle>,
 }
 
-/// # Safety
-///
-/// Only inside a callback of [`OPS`], of the device `dev`.
-unsafe fn callbacks<'a>(dev: *mut bindings::device) -> Option<&'a Callbacks> {
-    // SAFETY: The device is valid. What was installed is a `Callbacks` that stays valid until it was
-    // removed, with the callbacks disabled.
-    unsafe {
-        shims::c::shim_runtime_installed(dev)
-            .cast::<Callbacks>()
-            .as_ref()
+impl Callbacks {
+    /// What [`Runtime::start`] has installed.
+    ///
+    /// # Safety
+    ///
+    /// Only inside a callback of [`OPS`], which `dev` is that of.
+    unsafe fn of<'a>(dev: *mut bindings::device) -> Option<&'a Self> {
+        // SAFETY: The device is valid. What was installed is a `Callbacks` that stays valid until it
+        // was removed, which waits for the PM core's callbacks.
+        unsafe {
+            shims::shim_soc_pm_installed(dev)
+                .cast::<Self>()
+                .cast_const()
+                .as_ref()
+        }
     }
 }
 
@@ -136,7 +155,7 @@ unsafe fn callbacks<'a>(dev: *mut bindings::device) -> Option<&'a Callbacks> {
 /// Only for the PM core.
 unsafe extern "C" fn runtime_resume(dev: *mut bindings::device) -> c_int {
     // SAFETY: We are a callback of this device.
-    let Some(callbacks) = (unsafe { callbacks(dev) }) else {
+    let Some(callbacks) = (unsafe { Callbacks::of(dev) }) else {
         return 0;
     };
     match callbacks.operations.resume() {
@@ -153,7 +172,7 @@ unsafe extern "C" fn runtime_resume(dev: *mut bindings::device) -> c_int {
 /// Only for the PM core.
 unsafe extern "C" fn runtime_suspend(dev: *mut bindings::device) -> c_int {
     // SAFETY: We are a callback of this device.
-    if let Some(callbacks) = unsafe { callbacks(dev) } {
+    if let Some(callbacks) = unsafe { Callbacks::of(dev) } {
         callbacks.operations.suspend();
     }
     0
@@ -162,7 +181,7 @@ unsafe extern "C" fn runtime_suspend(dev: *mut bindings::device) -> c_int {
 /// The way to uses of a device. Outlives the driver's binding.
 pub struct Handle {
     dev: ARef<Device>,
-    /// The last attempt to resume has failed, and the PM core refuses others until told.
+    /// The last attempt to resume has failed, and the PM core will refuse others until told.
     failed: AtomicFlag,
     /// The driver has let go of the device.
     gone: AtomicFlag,
@@ -173,32 +192,28 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// `ENODEV` after the driver was unbound; what [`Operations::resume`] has failed with. The next
-    /// call tries again.
+    /// `ENODEV` after the driver was unbound; what [`Operations::resume`] has failed with. A failure
+    /// does not last: the next call tries again.
     pub fn get(self: &Arc<Self>) -> Result<Active> {
         if self.gone.load(Acquire) {
             return Err(ENODEV);
         }
         // SAFETY: The device is valid.
-        let result = to_result(unsafe { shims::c::shim_runtime_get(raw_device(&*self.dev)) });
+        let result = to_result(unsafe { shims::shim_soc_pm_get(raw_device(&*self.dev)) });
         if result.is_err() && self.failed.xchg(false, Full) {
             // SAFETY: The device is valid. With an error noted, this clears it.
-            unsafe { shims::c::shim_runtime_forget(raw_device(&*self.dev)) };
+            unsafe { shims::shim_soc_pm_forget_error(raw_device(&*self.dev)) };
         }
-        // INVARIANT: The function has counted.
         result.map(|()| Active(self.clone()))
     }
-}
 
-impl Handle {
-    /// Keeps the device on if it is. Does not sleep.
+    /// Keeps the device running if it runs. Does not sleep.
     pub fn get_if_active(self: &Arc<Self>) -> Option<Active> {
         if self.gone.load(Acquire) {
             return None;
         }
         // SAFETY: The device is valid.
-        let active = unsafe { shims::c::shim_runtime_get_if_active(raw_device(&*self.dev)) };
-        // INVARIANT: The function has counted if it says so.
+        let active = unsafe { shims::shim_soc_pm_get_if_active(raw_device(&*self.dev)) };
         active.then(|| Active(self.clone()))
     }
 }
@@ -213,7 +228,7 @@ pub struct Active(Arc<Handle>);
 impl Drop for Active {
     fn drop(&mut self) {
         // SAFETY: The device is valid, and by the type's invariant the count is ours to drop.
-        unsafe { shims::c::shim_runtime_put(raw_device(&*self.0.dev)) };
+        unsafe { shims::shim_soc_pm_put_autosuspend(raw_device(&*self.0.dev)) };
     }
 }
 
@@ -243,10 +258,9 @@ impl Runtime {
         if !ptr::eq(unsafe { (*(*raw).driver).pm }, &OPS) {
             return Err(EINVAL);
         }
-        let plain: &Device = dev;
         let handle = Arc::new(
             Handle {
-                dev: plain.into(),
+                dev: (&**dev).into(),
                 failed: AtomicFlag::new(false),
                 gone: AtomicFlag::new(false),
             },
@@ -255,7 +269,7 @@ impl Runtime {
         let callbacks = KBox::new(Callbacks { operations, handle }, GFP_KERNEL)?;
         let data = ptr::from_ref::<Callbacks>(&callbacks).cast::<c_void>();
         // SAFETY: The device is bound. The callbacks stay where they are until they are removed.
-        to_result(unsafe { shims::c::shim_runtime_install(raw, data.cast_mut()) })?;
+        to_result(unsafe { shims::shim_soc_pm_install(raw, data.cast_mut()) })?;
         // INVARIANT: They were installed just now.
         let mut this = Self {
             callbacks,
@@ -264,7 +278,7 @@ impl Runtime {
         };
 
         // SAFETY: The device is valid, and `drop` undoes this.
-        unsafe { shims::c::shim_runtime_enable(raw) };
+        unsafe { shims::shim_soc_pm_enable(raw) };
         if !cfg!(CONFIG_PM) {
             this.callbacks.operations.resume()?;
             this.on = true;
@@ -282,7 +296,7 @@ impl Runtime {
     pub fn autosuspend(&mut self, ms: u32) {
         let delay = c_int::try_from(ms).unwrap_or(c_int::MAX);
         // SAFETY: The device is valid.
-        unsafe { shims::c::shim_runtime_autosuspend(self.raw(), delay) };
+        unsafe { shims::shim_soc_pm_use_autosuspend(self.raw(), delay) };
         self.first = None;
     }
 
@@ -297,15 +311,16 @@ impl Drop for Runtime {
         self.callbacks.handle.gone.store(true, Release);
         self.first = None;
         // SAFETY: The device is valid, and `start` has enabled this.
-        let active = unsafe { shims::c::shim_runtime_disable(raw) };
+        let active = unsafe { shims::shim_soc_pm_disable(raw) };
         if active || self.on {
             self.callbacks.operations.suspend();
         }
         // SAFETY: The device is valid, and was just switched off. By the type's invariant the
-        // callbacks are installed; with runtime PM disabled and the device lock held, nobody calls.
+        // callbacks are installed; runtime PM is disabled, and the device lock held, so that the PM
+        // core does not use them.
         unsafe {
-            shims::c::shim_runtime_forget(raw);
-            shims::c::shim_runtime_remove(raw);
+            shims::shim_soc_pm_forget_error(raw);
+            shims::shim_soc_pm_remove(raw);
         }
     }
 }
@@ -316,7 +331,7 @@ impl Drop for Runtime {
 /// Does nothing where there is one, which the bus attaches. Returns how many were attached.
 pub fn attach_power_domains(dev: &Device<Bound>) -> Result<usize> {
     // SAFETY: The device is bound.
-    let count = unsafe { shims::c::shim_power_domains_attach(raw_device(dev)) };
+    let count = unsafe { shims::shim_power_domains_attach(raw_device(dev)) };
     to_result(count.min(0))?;
     Ok(usize::try_from(count)?)
 }
