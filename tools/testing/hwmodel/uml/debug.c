@@ -6,6 +6,8 @@
  * records: "N records", then one line for each; writing "reset" forgets them.
  * inject: write one command to make the model misbehave, or "expect KIND COUNT" before a test
  * breaks a rule on purpose; reading lists the commands.
+ * power: which clocks, supplies and domains were switched, in order: "+NAME" on, "-NAME" off, "!NAME"
+ * refused to go on; writing "reset" starts anew, "refuse NAME COUNT" lets the next COUNT attempts fail.
  * as/N: what the table walker finds in address space N; 8 bytes for each page of 4 KiB, the table
  * entry for that page, or zero.
  */
@@ -97,6 +99,32 @@ static ssize_t inject_write(struct file *file, const char __user *buf, size_t co
 }
 DEFINE_SHOW_STORE_ATTRIBUTE(inject);
 
+static int power_show(struct seq_file *m, void *v)
+{
+	soc_power_show_log(m);
+	return 0;
+}
+
+static ssize_t power_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
+{
+	char line[LINE_SIZE], name[LINE_SIZE];
+	ssize_t len = soc_debug_get_line(line, buf, count);
+	unsigned int times;
+	int ret = 0;
+
+	if (len < 0)
+		return len;
+
+	if (!strcmp(line, "reset"))
+		soc_power_clear_log();
+	else if (sscanf(line, "refuse %127s %u", name, &times) == 2)
+		ret = soc_power_refuse(name, times);
+	else
+		ret = -EINVAL;
+	return ret ? ret : count;
+}
+DEFINE_SHOW_STORE_ATTRIBUTE(power);
+
 static ssize_t leaves_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
 {
 	u32 as_nr = (uintptr_t)file_inode(file)->i_private;
@@ -135,6 +163,7 @@ void soc_debug_init(void)
 	debugfs_create_file("counters", 0600, dir, NULL, &counters_fops);
 	debugfs_create_file("records", 0600, dir, NULL, &records_fops);
 	debugfs_create_file("inject", 0600, dir, NULL, &inject_fops);
+	debugfs_create_file("power", 0600, dir, NULL, &power_fops);
 	for (as_nr = 0; as_nr < SPACES; as_nr++) {
 		snprintf(name, sizeof(name), "%u", (unsigned int)as_nr);
 		debugfs_create_file(name, 0400, spaces, (void *)as_nr, &leaves_fops);

@@ -87,6 +87,9 @@ int soc_irq_init(struct device *dev, struct device_node *intc);
 bool soc_irq_deliver(void);
 void soc_kick(void);
 int soc_power_init(struct device *dev);
+void soc_power_show_log(struct seq_file *m);
+void soc_power_clear_log(void);
+int soc_power_refuse(const char *name, unsigned int count);
 void soc_debug_init(void);
 
 /* Rust. */

@@ -252,7 +252,7 @@ fn block(nr: u32) -> Option<Block> {
 fn with_model<R>(f: impl FnOnce(&mut Hardware) -> R) -> R {
     let mut model = Locked::new();
     let result = f(&mut model);
-    // SAFETY: The lock is held, and `soc_iomem_init()` ran before there was any access.
+    // SAFETY: The lock is held.
     unsafe { soc_publish_flush_id(model.gpu.latest_flush()) };
     result
 }
@@ -290,19 +290,18 @@ extern "C" fn model_set_clock(nr: u32, on: bool) {
     let Ok(nr) = usize::try_from(nr) else {
         return;
     };
-    let mut model = Locked::new();
-    match nr.checked_sub(Clock::ALL.len()) {
+    with_model(|hw| match nr.checked_sub(Clock::ALL.len()) {
         None => {
             if let Some(&clock) = Clock::ALL.get(nr) {
-                model.gpu.set_clock(&Soc, clock, on);
+                hw.gpu.set_clock(&Soc, clock, on);
             }
         }
         Some(nr) => {
             if let Some(&clock) = NpuClock::ALL.get(nr) {
-                model.npu.set_clock(&Soc, clock, on);
+                hw.npu.set_clock(&Soc, clock, on);
             }
         }
-    }
+    });
 }
 
 #[no_mangle]
@@ -312,7 +311,7 @@ extern "C" fn model_set_rate(hz: u64) {
 
 #[no_mangle]
 extern "C" fn model_set_regulator(on: bool) {
-    Locked::new().gpu.set_regulator(&Soc, on);
+    with_model(|hw| hw.gpu.set_regulator(&Soc, on));
 }
 
 #[no_mangle]
@@ -327,15 +326,14 @@ extern "C" fn model_set_npu_supply(on: bool) {
 
 #[no_mangle]
 extern "C" fn model_set_power_domain(nr: u32, on: bool) {
-    let mut model = Locked::new();
-    match nr.checked_sub(1) {
-        None => model.gpu.set_power_domain(&Soc, on),
+    with_model(|hw| match nr.checked_sub(1) {
+        None => hw.gpu.set_power_domain(&Soc, on),
         Some(nr) => {
             if let Some(domain) = nth(&NpuDomain::ALL, nr) {
-                model.npu.set_domain(&Soc, domain, on);
+                hw.npu.set_domain(&Soc, domain, on);
             }
         }
-    }
+    });
 }
 
 #[no_mangle]

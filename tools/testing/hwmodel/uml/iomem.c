@@ -134,7 +134,9 @@ static const struct logic_iomem_region_ops soc_npu_region_ops = {
 
 void soc_publish_flush_id(u32 id)
 {
-	WRITE_ONCE(*soc_flush_id, id);
+	/* Clocks and domains are there before the window is. */
+	if (soc_flush_id)
+		WRITE_ONCE(*soc_flush_id, id);
 }
 
 /*

@@ -4,7 +4,8 @@
  * sees accesses to a block that has no power or no clock.
  *
  * Locking: the frameworks serialise the callbacks of one provider. The supplies' common state is
- * under soc_supply_lock.
+ * under soc_supply_lock. The log of what was switched, and what shall fail, is under
+ * soc_power_log_lock, which is taken inside all others but the model's.
  *
  * Ordering: the core is told inside the callback, before the framework's caller goes on.
  *
@@ -12,6 +13,7 @@
  * callbacks, and those of the domains, may.
  */
 
+#include <linux/cleanup.h>
 #include <linux/clk.h>
 #include <linux/clk-provider.h>
 #include <linux/device.h>
@@ -23,6 +25,9 @@
 #include <linux/regulator/driver.h>
 #include <linux/regulator/of_regulator.h>
 #include <linux/reset-controller.h>
+#include <linux/seq_file.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "glue.h"
 
@@ -30,6 +35,59 @@
 #define RATE_BOOT		200000000UL
 #define RATE_MIN		100000000UL
 #define RATE_MAX		1000000000UL
+
+/* What was switched, in order: "+NAME" on, "-NAME" off, "!NAME" refused to go on. */
+#define LOG_SIZE		16384
+
+static DEFINE_RAW_SPINLOCK(soc_power_log_lock);
+static char soc_power_log[LOG_SIZE];
+static size_t soc_power_log_len;
+/* What refuses to go on, and how often still. */
+static char soc_power_refuses[32];
+static unsigned int soc_power_refusals;
+
+/* Notes that @name goes on or off. An error if it shall refuse. */
+static int soc_power_note(const char *name, bool on)
+{
+	size_t left, len;
+	bool refused;
+	char *at;
+
+	guard(raw_spinlock_irqsave)(&soc_power_log_lock);
+	refused = on && soc_power_refusals && !strcmp(name, soc_power_refuses);
+	if (refused)
+		soc_power_refusals--;
+	at = soc_power_log + soc_power_log_len;
+	left = LOG_SIZE - soc_power_log_len;
+	len = snprintf(at, left, "%c%s\n", refused ? '!' : on ? '+' : '-', name);
+	/* What comes after a full log is not in it. */
+	if (len < left)
+		soc_power_log_len += len;
+	else
+		*at = '\0';
+	return refused ? -EIO : 0;
+}
+
+void soc_power_show_log(struct seq_file *m)
+{
+	guard(raw_spinlock_irqsave)(&soc_power_log_lock);
+	seq_write(m, soc_power_log, soc_power_log_len);
+}
+
+void soc_power_clear_log(void)
+{
+	guard(raw_spinlock_irqsave)(&soc_power_log_lock);
+	soc_power_log_len = 0;
+}
+
+int soc_power_refuse(const char *name, unsigned int count)
+{
+	guard(raw_spinlock_irqsave)(&soc_power_log_lock);
+	if (strscpy(soc_power_refuses, name) < 0)
+		return -EINVAL;
+	soc_power_refusals = count;
+	return 0;
+}
 
 struct soc_clk {
 	struct clk_hw hw;
@@ -61,7 +119,10 @@ static struct soc_clk *to_soc_clk(struct clk_hw *hw)
 static int soc_clk_enable(struct clk_hw *hw)
 {
 	struct soc_clk *clk = to_soc_clk(hw);
+	int ret = soc_power_note(soc_clk_names[clk->id], true);
 
+	if (ret)
+		return ret;
 	clk->on = true;
 	model_set_clock(clk->id, true);
 	return 0;
@@ -71,6 +132,7 @@ static void soc_clk_disable(struct clk_hw *hw)
 {
 	struct soc_clk *clk = to_soc_clk(hw);
 
+	soc_power_note(soc_clk_names[clk->id], false);
 	clk->on = false;
 	model_set_clock(clk->id, false);
 }
@@ -187,8 +249,12 @@ static bool soc_supply_on[SOC_SUPPLIES];
 static unsigned int soc_supply_selector[SOC_SUPPLIES];
 
 /* The GPU has power when both supplies are on. */
-static void soc_supply_switch(struct regulator_dev *rdev, bool on)
+static int soc_supply_switch(struct regulator_dev *rdev, bool on)
 {
+	int ret = soc_power_note(rdev->desc->name, on);
+
+	if (ret)
+		return ret;
 	mutex_lock(&soc_supply_lock);
 	soc_supply_on[rdev_get_id(rdev)] = on;
 	if (rdev_get_id(rdev) == SOC_SUPPLY_NPU)
@@ -197,18 +263,17 @@ static void soc_supply_switch(struct regulator_dev *rdev, bool on)
 		model_set_regulator(soc_supply_on[SOC_SUPPLY_LOGIC] &&
 				    soc_supply_on[SOC_SUPPLY_MEMORY]);
 	mutex_unlock(&soc_supply_lock);
+	return 0;
 }
 
 static int soc_supply_enable(struct regulator_dev *rdev)
 {
-	soc_supply_switch(rdev, true);
-	return 0;
+	return soc_supply_switch(rdev, true);
 }
 
 static int soc_supply_disable(struct regulator_dev *rdev)
 {
-	soc_supply_switch(rdev, false);
-	return 0;
+	return soc_supply_switch(rdev, false);
 }
 
 static int soc_supply_is_enabled(struct regulator_dev *rdev)
@@ -290,7 +355,10 @@ static struct generic_pm_domain soc_domains[SOC_DOMAINS];
 static int soc_domain_power_on(struct generic_pm_domain *domain)
 {
 	unsigned int id = domain - soc_domains;
+	int ret = soc_power_note(domain->name, true);
 
+	if (ret)
+		return ret;
 	if (id == SOC_DOMAIN_NPU)
 		return regulator_enable(soc_npu_supply);
 
@@ -302,6 +370,7 @@ static int soc_domain_power_off(struct generic_pm_domain *domain)
 {
 	unsigned int id = domain - soc_domains;
 
+	soc_power_note(domain->name, false);
 	if (id == SOC_DOMAIN_NPU)
 		return regulator_disable(soc_npu_supply);
 

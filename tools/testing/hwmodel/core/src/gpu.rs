@@ -464,9 +464,14 @@ impl Gpu {
         self.irqs.block(line).is_high()
     }
 
-    /// LATEST_FLUSH, for the page that user space maps.
+    /// LATEST_FLUSH, for the page that user space maps; what a read of the bus gives while the GPU has
+    /// no power or no clock.
     pub fn latest_flush(&self) -> u32 {
-        self.control.latest_flush()
+        if self.soc.is_running() {
+            self.control.latest_flush()
+        } else {
+            BUS_POISON
+        }
     }
 
     /// The counters.
