@@ -14,8 +14,6 @@
 
 #[path = "soc/clk.rs"]
 pub mod clk;
-#[path = "soc/clk_bulk.rs"]
-pub mod clk_bulk;
 #[path = "soc/dma.rs"]
 pub mod dma;
 #[path = "soc/facade.rs"]

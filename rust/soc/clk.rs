@@ -12,7 +12,8 @@ use kernel::{
         Bound,
         Device, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// A clock to ask for.
@@ -40,12 +41,12 @@ impl Entry {
 }
 
 /// `N` clocks that are enabled in order and disabled in reverse order.
-///
-/// Dropping it disables them if they are enabled.
 pub struct Clocks<const N: usize> {
     clocks: KVec<Entry>,
-    enabled: bool,
 }
+
+/// Clocks that run. Dropped, they stop, unless others have enabled them as well.
+pub struct Running<const N: usize>(Arc<Clocks<N>>);
 
 impl<const N: usize> Clocks<N> {
     /// Gets the clocks by name.
@@ -64,41 +65,29 @@ impl<const N: usize> Clocks<N> {
             };
             clocks.push(entry, GFP_KERNEL)?;
         }
-        Ok(Self {
-            clocks,
-            enabled: false,
-        })
+        Ok(Self { clocks })
     }
 
-    /// Prepares and enables all of them, or none. Does nothing if they are enabled.
-    pub fn enable(&mut self) -> Result {
-        if self.enabled {
-            return Ok(());
-        }
+    /// Prepares and enables all of them, or none.
+    ///
+    /// # Errors
+    ///
+    /// What the clock framework says.
+    pub fn enable(self: &Arc<Self>) -> Result<Running<N>> {
         for (index, entry) in self.clocks.iter().enumerate() {
             if let Err(err) = entry.clk().prepare_enable() {
-                for entry in self.clocks.iter().take(index).rev() {
-                    entry.clk().disable_unprepare();
-                }
+                self.disable_first(index);
                 return Err(err);
             }
         }
-        self.enabled = true;
-        Ok(())
+        Ok(Running(self.clone()))
     }
 
-    /// Disables and unprepares all of them. Does nothing if they are disabled.
-    pub fn disable(&mut self) {
-        if core::mem::take(&mut self.enabled) {
-            for entry in self.clocks.iter().rev() {
-                entry.clk().disable_unprepare();
-            }
+    /// Disables the first `count` of them, the last one first.
+    fn disable_first(&self, count: usize) {
+        for entry in self.clocks.iter().take(count).rev() {
+            entry.clk().disable_unprepare();
         }
-    }
-
-    /// Whether they are enabled.
-    pub fn is_enabled(&self) -> bool {
-        self.enabled
     }
 
     /// The rate of the clock at `index`; 0 Hz if it is absent.
@@ -109,8 +98,8 @@ impl<const N: usize> Clocks<N> {
     }
 }
 
-impl<const N: usize> Drop for Clocks<N> {
+impl<const N: usize> Drop for Running<N> {
     fn drop(&mut self) {
-        self.disable();
+        self.0.disable_first(N);
     }
 }

@@ -3,9 +3,13 @@
 //! A gate in front of hardware that may be switched off, reset or taken away.
 //!
 //! [`Gate`] owns a value, usually a register window, and hands out guards while it is open. Holding
-//! a guard is the proof that the hardware is powered, not in reset and still there. Who is about to
-//! change that closes the gate, which waits for the guards, and opens it again afterwards; or
-//! revokes it, which drops the value for good.
+//! a guard is the proof that the hardware is powered, not in reset and still there.
+//!
+//! A gate is made closed. To open it takes what powers the hardware: [`Gate::open`] puts that into
+//! the [`Opened`] that it returns, which drops it only when the gate is closed
+//! again and all guards are gone. So there is no way to the value without power, and no way to
+//! take the power from under a guard. Who wants to end it all revokes the gate, which drops the
+//! value.
 //!
 //! # Locking
 //!
@@ -21,9 +25,9 @@
 //!
 //! # Blocking
 //!
-//! [`Gate::enter`] never waits and may be called from hard interrupt context. [`Gate::close`] and
-//! [`Gate::revoke`] sleep until all guards are gone: the caller must not hold one, nor anything that
-//! the holder of a guard may wait for.
+//! [`Gate::enter`] never waits and may be called from hard interrupt context. Dropping an
+//! [`Opened`] and [`Gate::revoke`] sleep until all guards are gone: the
+//! caller must not hold one, nor anything that the holder of a guard may wait for.
 
 use core::cell::UnsafeCell;
 use core::ops::Deref;
@@ -37,6 +41,7 @@ use kernel::{
             Atomic,
             Full, //
         },
+        Arc,
         Mutex, //
     },
 };
@@ -79,11 +84,11 @@ unsafe impl<T: Send> Send for Gate<T> {}
 unsafe impl<T: Send + Sync> Sync for Gate<T> {}
 
 impl<T> Gate<T> {
-    /// An open gate in front of `value`.
+    /// A closed gate in front of `value`.
     pub fn new(value: T) -> impl PinInit<Self> {
         pin_init!(Self {
             guards: Atomic::new(0),
-            state: Atomic::new(OPEN),
+            state: Atomic::new(CLOSED),
             left <- WaitQueue::new(LEFT, static_lock_class!()),
             control <- Mutex::new((), CONTROL, static_lock_class!()),
             value: UnsafeCell::new(Some(value)),
@@ -123,19 +128,38 @@ impl<T> Gate<T> {
     }
 
     /// Lets nobody pass any more, and waits until everybody who did has left.
-    pub fn close(&self) {
+    fn close(&self) {
         let _control = self.control.lock();
         if self.state.load(Acquire) == OPEN {
             self.shut(CLOSED);
         }
     }
 
-    /// Opens the gate again. Without effect on a revoked one.
-    pub fn open(&self) {
+    /// Opens a gate that is closed.
+    fn reopen(&self) -> Result {
         let _control = self.control.lock();
-        if self.state.load(Acquire) == CLOSED {
-            self.state.xchg(OPEN, Full);
+        match self.state.load(Acquire) {
+            CLOSED => {
+                self.state.xchg(OPEN, Full);
+                Ok(())
+            }
+            OPEN => Err(EBUSY),
+            _ => Err(ENODEV),
         }
+    }
+
+    /// Opens the gate. `power` is what makes the hardware answer: it goes with the return value,
+    /// after the gate was closed.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the gate was revoked, `EBUSY` if it is open.
+    pub fn open<P>(self: &Arc<Self>, power: P) -> Result<Opened<T, P>> {
+        self.reopen()?;
+        Ok(Opened {
+            gate: self.clone(),
+            power,
+        })
     }
 
     /// Closes the gate for ever, and drops the value once everybody has left.
@@ -175,5 +199,31 @@ impl<T> Drop for Entered<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.gate.leave();
+    }
+}
+
+/// An open gate, with the power of the hardware behind it. Dropped, it closes the gate, waits for the
+/// guards, and drops the power.
+pub struct Opened<T, P> {
+    gate: Arc<Gate<T>>,
+    power: P,
+}
+
+impl<T, P> Opened<T, P> {
+    /// The gate.
+    pub fn gate(&self) -> &Arc<Gate<T>> {
+        &self.gate
+    }
+
+    /// What powers the hardware.
+    pub fn power(&self) -> &P {
+        &self.power
+    }
+}
+
+impl<T, P> Drop for Opened<T, P> {
+    fn drop(&mut self) {
+        // Before `power`, which is dropped after this.
+        self.gate.close();
     }
 }

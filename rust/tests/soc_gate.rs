@@ -59,36 +59,73 @@ mod tests {
         )
     }
 
+    /// Power that notes when it goes, and whether the gate was still open then.
+    struct Power {
+        gate: Arc<Gate<Value>>,
+        gone: Arc<Atomic<u32>>,
+    }
+
+    impl Drop for Power {
+        fn drop(&mut self) {
+            let open = u32::from(self.gate.enter().is_some());
+            self.gone.fetch_add(1 + 100 * open, Full);
+        }
+    }
+
     #[test]
-    fn it_is_open_until_it_is_closed() -> Result {
+    fn it_is_open_as_long_as_the_power_is_in_it() -> Result {
         let (gate, drops) = gate()?;
-        assert!(gate.enter().is_some());
-        gate.close();
+        let gone = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let power = || Power {
+            gate: gate.clone(),
+            gone: gone.clone(),
+        };
         assert!(gate.enter().is_none());
-        gate.open();
+        let open = gate.open(power())?;
         assert!(gate.enter().is_some());
+        assert_eq!(gone.load(Acquire), 0);
+        drop(open);
+        assert_eq!(gone.load(Acquire), 1);
+        assert!(gate.enter().is_none());
+        let open = gate.open(power())?;
+        assert!(open.gate().enter().is_some());
+        drop(open);
+        assert_eq!(gone.load(Acquire), 2);
         assert_eq!(drops.load(Acquire), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn it_is_opened_once_at_a_time() -> Result {
+        let (gate, _drops) = gate()?;
+        let open = gate.open(1)?;
+        assert!(gate.open(2).is_err_and(|err| err == EBUSY));
+        assert_eq!(*open.power(), 1);
+        assert!(gate.enter().is_some());
         Ok(())
     }
 
     #[test]
     fn guards_nest() -> Result {
         let (gate, _drops) = gate()?;
+        let open = gate.open(())?;
         let outer = gate.enter();
         let inner = gate.enter();
         assert!(outer.is_some() && inner.is_some());
         drop(outer);
         drop(inner);
-        gate.close();
+        drop(open);
         Ok(())
     }
 
     #[test]
     fn revoking_drops_the_value_once_and_for_ever() -> Result {
         let (gate, drops) = gate()?;
+        let open = gate.open(())?;
         gate.revoke();
         assert_eq!(drops.load(Acquire), 1);
-        gate.open();
+        assert!(gate.open(()).is_err_and(|err| err == ENODEV));
+        drop(open);
         assert!(gate.enter().is_none());
         gate.revoke();
         drop(gate);
@@ -97,8 +134,37 @@ mod tests {
     }
 
     #[test]
+    fn closing_waits_for_those_inside_before_the_power_goes() -> Result {
+        let (gate, _drops) = gate()?;
+        let gone = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let open = gate.open(Power {
+            gate: gate.clone(),
+            gone: gone.clone(),
+        })?;
+        let inside = queue()?;
+        let (gate2, gone2, inside2) = (gate.clone(), gone.clone(), inside.clone());
+        workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
+            let guard = gate2.enter();
+            inside2.ready.fetch_add(1, Full);
+            inside2.queue.wake_all();
+            fsleep(Delta::from_millis(20));
+            // Still powered, as we are.
+            if guard.is_some() && gone2.load(Acquire) == 0 {
+                inside2.ready.fetch_add(1, Full);
+            }
+            drop(guard);
+        })?;
+        inside.queue.wait(|| inside.ready.load(Acquire) != 0);
+        drop(open);
+        assert_eq!(inside.ready.load(Acquire), 2);
+        assert_eq!(gone.load(Acquire), 1);
+        Ok(())
+    }
+
+    #[test]
     fn revoking_waits_for_those_inside() -> Result {
         let (gate, drops) = gate()?;
+        let _open = gate.open(())?;
         let inside = queue()?;
         let (gate2, drops2, inside2) = (gate.clone(), drops.clone(), inside.clone());
         workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {

@@ -48,7 +48,11 @@ use kernel::{
     }, //
 };
 use soc::{
-    clk_bulk::Bulk,
+    clk::{
+        Clocks,
+        Running as Clocked, //
+    },
+    gate::Opened,
     iommu::{
         Attachment,
         Master, //
@@ -70,7 +74,8 @@ use crate::{
     job::Work,
     regs::{
         event,
-        Regs, //
+        Regs,
+        Windows, //
     },
     sched::Sched,
     space::Space, //
@@ -82,22 +87,40 @@ const LIST_TIMEOUT_MS: Msecs = 500;
 /// How long the reset lines are held.
 const RESET_TIME: Delta = Delta::from_micros(10);
 
+/// The clocks that a core needs, all of them.
+pub(crate) const CLOCKS: usize = 4;
+
 /// Clocks and registers, which the PM core switches.
+#[pin_data]
 pub(crate) struct Power {
-    pub(crate) clocks: Bulk,
-    pub(crate) regs: Arc<Regs>,
+    clocks: Arc<Clocks<CLOCKS>>,
+    regs: Arc<Regs>,
+    #[pin]
+    on: Mutex<Option<Opened<Windows, Clocked<CLOCKS>>>>,
+}
+
+impl Power {
+    /// A core that is off.
+    pub(crate) fn new(clocks: Arc<Clocks<CLOCKS>>, regs: Arc<Regs>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            clocks,
+            regs,
+            on <- new_mutex!(None, "Power::on"),
+        })
+    }
 }
 
 impl Operations for Power {
     fn resume(&self) -> Result {
-        self.clocks.enable()?;
-        self.regs.open();
+        let on = self.regs.open(self.clocks.enable()?)?;
+        *self.on.lock() = Some(on);
         Ok(())
     }
 
     fn suspend(&self) {
-        self.regs.close();
-        self.clocks.disable();
+        let on = self.on.lock().take();
+        // Waits for those inside of the gate, so not with the lock held.
+        drop(on);
     }
 }
 

@@ -26,7 +26,10 @@ use kernel::{
     sync::Arc, //
 };
 use soc::{
-    clk_bulk::Bulk,
+    clk::{
+        ClkSpec,
+        Clocks, //
+    },
     dma::{
         self,
         Coherency, //
@@ -46,7 +49,8 @@ use crate::{
         Core,
         Interrupt,
         Parts,
-        Power, //
+        Power,
+        CLOCKS, //
     },
     driver::NPU,
     npu::{
@@ -126,22 +130,18 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     }
     let master = say(dev, "not behind an IOMMU", Master::new(dev))?;
     let resets = say(dev, "no resets", Resets::get(dev, &[c"srst_a", c"srst_h"]))?;
-    let clocks = say(
-        dev,
-        "no clocks",
-        Bulk::get(dev, &[c"aclk", c"hclk", c"npu", c"pclk"]),
-    )?;
+    let names: [_; CLOCKS] = [c"aclk", c"hclk", c"npu", c"pclk"];
+    let specs = names.map(|name| ClkSpec {
+        name,
+        optional: false,
+    });
+    let clocks = say(dev, "no clocks", Clocks::get(dev, specs))?;
     let windows = say(dev, "no registers", Windows::map(pdev))?;
     let regs = Arc::pin_init(Regs::new(windows), GFP_KERNEL)?;
     let mapped = Mapped(regs.clone());
-    // Without power they must not be touched.
-    regs.close();
 
-    let power = Power {
-        clocks,
-        regs: regs.clone(),
-    };
-    let runtime = Runtime::start(dev, Arc::new(power, GFP_KERNEL)?);
+    let power = Power::new(Arc::new(clocks, GFP_KERNEL)?, regs.clone());
+    let runtime = Runtime::start(dev, Arc::pin_init(power, GFP_KERNEL)?);
     let mut runtime = say(dev, "cannot be switched on", runtime)?;
     let core = Core::new(Parts {
         dev: plain.into(),

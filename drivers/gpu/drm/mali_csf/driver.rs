@@ -4,7 +4,9 @@
 //!
 //! Everything that is brought up is a value whose drop takes it down again. Probe makes them in order
 //! and [`Bound`] holds them in the reverse order, so that a probe that fails half-way and an unbind
-//! both unwind as they should.
+//! both unwind as they should. What is switched off while the GPU is idle is the [`machine`]'s.
+//!
+//! [`machine`]: crate::machine
 //!
 //! # Locking
 //!
@@ -12,9 +14,9 @@
 //!
 //! # Ordering
 //!
-//! Up: supplies and clocks, registers, GPU interrupt, reset, MMU, L2 cache, firmware, scheduler,
-//! device node. Down: device node and whoever is inside an ioctl, scheduler, firmware, MMU, L2 cache,
-//! interrupts, registers, clocks and supplies.
+//! Up: supplies, registers, clocks, GPU interrupt, reset, L2 cache, MMU, firmware, scheduler, device
+//! node. Down: device node and whoever is inside an ioctl, scheduler, firmware, MMU, L2 cache,
+//! interrupts, clocks, registers, supplies.
 //!
 //! # Blocking
 //!
@@ -35,7 +37,13 @@ use kernel::{
     },
 };
 use shims::uapi;
-use soc::dma::Coherency;
+use soc::{
+    dma::Coherency,
+    pm::{
+        Handle,
+        Runtime, //
+    }, //
+};
 
 use crate::{
     bind,
@@ -46,6 +54,7 @@ use crate::{
             Moment, //
         },
     },
+    flush_id::FlushId,
     fw::{
         self,
         Firmware, //
@@ -55,8 +64,13 @@ use crate::{
         Line,
         Requested, //
     },
+    machine::{
+        Blocks,
+        Booted,
+        Machine, //
+    },
     mmu::Mmu,
-    power::Power,
+    power::Supplies,
     query,
     regs::{
         self,
@@ -64,8 +78,7 @@ use crate::{
             Block as IntBlock, //
         },
         Regs,
-        Window,
-        FLUSH_ID_PAGE, //
+        Window, //
     },
     sched::Scheduler,
 };
@@ -95,9 +108,10 @@ pub(crate) struct Device {
     pub(crate) core_hz: (u64, u64),
     /// A moment soon after the GPU had its clocks.
     pub(crate) began: Moment,
-    /// The page of LATEST_FLUSH.
-    pub(crate) flush_id: drm::mmap::MmioPage,
 }
+
+/// How long the GPU stays on when nobody uses it, in ms.
+const AUTOSUSPEND_MS: u32 = 50;
 
 /// The gate to the registers, revoked on drop.
 struct Gate(Arc<Regs>);
@@ -108,43 +122,12 @@ impl Drop for Gate {
     }
 }
 
-/// A requested interrupt that is suspended before it is freed.
-struct Interrupt<T: crate::irq::Events>(Requested<T>);
+/// A machine whose interrupts are freed on drop.
+struct Assembled(Arc<Machine>);
 
-impl<T: crate::irq::Events> Drop for Interrupt<T> {
+impl Drop for Assembled {
     fn drop(&mut self) {
-        self.0.suspend();
-    }
-}
-
-/// An L2 cache with power.
-struct L2(Arc<gpu::Block>);
-
-impl Drop for L2 {
-    fn drop(&mut self) {
-        // A cache that keeps its power is reported where that was noticed; it is reset with the GPU.
-        let _ = self.0.l2_power_off();
-    }
-}
-
-/// Address spaces, all taken from their owners on drop.
-struct Spaces(Arc<Mmu>);
-
-impl Drop for Spaces {
-    fn drop(&mut self) {
-        self.0.shutdown();
-    }
-}
-
-/// Firmware that runs; halted and stopped on drop.
-struct Running {
-    fw: Arc<Firmware>,
-    mcu: fw::Mcu,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.fw.halt(&self.mcu);
+        self.0.dismantle();
     }
 }
 
@@ -167,14 +150,10 @@ impl Drop for Scheduling {
 pub(crate) struct Bound {
     scheduling: Scheduling,
     device: Arc<Device>,
-    _running: Running,
-    _job_irq: Interrupt<fw::Signals>,
-    _spaces: Spaces,
-    _mmu_irq: Interrupt<Mmu>,
-    _l2: L2,
-    _gpu_irq: Interrupt<gpu::Block>,
+    flush_id: Arc<FlushId>,
+    power: Runtime,
+    _assembled: Assembled,
     _gate: Gate,
-    _power: Power,
 }
 
 impl Bound {
@@ -187,6 +166,11 @@ impl Bound {
     pub(crate) fn sched(&self) -> &Arc<Scheduler> {
         &self.scheduling.sched
     }
+
+    /// The way to uses of the GPU, each of which keeps it powered.
+    pub(crate) fn power(&self) -> &Arc<Handle> {
+        self.power.handle()
+    }
 }
 
 /// The driver: for the platform bus, and for the DRM core.
@@ -197,36 +181,86 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     let dev: &device::Device<device::Bound> = pdev.as_ref();
     let plain: &device::Device = dev;
 
-    let power = Power::on(dev)?;
+    let supplies = Supplies::on(dev)?;
     let window = Window::map(pdev, 0, c"mali_csf").inspect_err(|err| {
         dev_err!(dev, "no usable register window: {err:?}\n");
     })?;
     let regs = Arc::pin_init(Regs::new(window), GFP_KERNEL)?;
     let gate = Gate(regs.clone());
-    let resource = pdev.resource_by_index(0).ok_or(ENODEV)?;
-    let flush_id = drm::mmap::MmioPage::new(resource, u64::try_from(FLUSH_ID_PAGE)?)?;
+    let flush_id = FlushId::new(ddev, pdev.resource_by_index(0).ok_or(ENODEV)?)?;
+
+    let machine = Machine::new(plain, supplies, regs.clone(), flush_id.clone())?;
+    let assembled = Assembled(machine.clone());
+    let mut power = Runtime::start(dev, machine.clone())?;
 
     let coherent = soc::dma::coherency(dev) == Some(Coherency::Coherent);
     let info = gpu::Info::read(plain, &regs::enter(&regs)?, coherent)?;
     info.log(plain);
     soc::dma::set_mask(pdev, info.pa_bits())?;
 
+    let blocks = blocks(pdev, &regs, info, coherent)?;
+    let raised = blocks.raise()?;
+    let began = blocks.gpu.moment()?;
+    let parameters = fw::Parameters {
+        arch: info.arch(),
+        cores: info.shader_present,
+        core_hz: machine.supplies().core_hz(),
+    };
+    let (gpu, mmu, signals) = (
+        blocks.gpu.clone(),
+        blocks.mmu.clone(),
+        blocks.signals.clone(),
+    );
+    let (fw, mcu) = Firmware::boot(ddev, &mmu, &regs, &signals, &blocks.job_irq, parameters)?;
+    let booted = Booted::new(fw.clone(), gpu.clone(), mcu);
+
+    let device = Arc::new(
+        Device {
+            dev: plain.into(),
+            info,
+            gpu,
+            mmu: mmu.clone(),
+            fw: fw.clone(),
+            core_hz: (machine.supplies().max_hz(), machine.supplies().core_hz()),
+            began,
+        },
+        GFP_KERNEL,
+    )?;
+    let sched = Scheduler::new(&device)?;
+    signals.set_scheduler(Some(sched.clone()));
+    mmu.set_scheduler(Some(sched.clone()));
+    let scheduling = Scheduling {
+        sched: sched.clone(),
+        signals,
+        mmu,
+    };
+    machine.adopt(blocks, fw, sched, booted, raised)?;
+    power.autosuspend(AUTOSUSPEND_MS);
+
+    Ok(Bound {
+        scheduling,
+        device,
+        flush_id,
+        power,
+        _assembled: assembled,
+        _gate: gate,
+    })
+}
+
+/// The blocks of the GPU, with nothing enabled.
+fn blocks(
+    pdev: &platform::Device<device::Core<'_>>,
+    regs: &Arc<Regs>,
+    info: gpu::Info,
+    coherent: bool,
+) -> Result<Blocks> {
+    let plain: &device::Device = pdev.as_ref();
+
     let block = gpu::Block::new(plain.into(), regs.clone(), coherent);
     let gpu = Arc::pin_init(block, GFP_KERNEL)?;
-    let gpu_irq = Interrupt(Requested::new(
-        pdev,
-        c"gpu",
-        c"mali_csf-gpu",
-        Line::new(regs.clone(), IntBlock::Gpu)?,
-        gpu.clone(),
-    )?);
-    gpu_irq.0.line().enable(gpu::Block::EVENTS);
-    gpu_irq.0.resume();
-    gpu.soft_reset()?;
-
-    let began = gpu.moment()?;
-    gpu.l2_power_on()?;
-    let l2 = L2(gpu.clone());
+    let gpu_line = Line::new(regs.clone(), IntBlock::Gpu)?;
+    gpu_line.enable(gpu::Block::EVENTS);
+    let gpu_irq = Requested::new(pdev, c"gpu", c"mali_csf-gpu", gpu_line, gpu.clone())?;
 
     let mmu_line = Line::new(regs.clone(), IntBlock::Mmu)?;
     let mmu = Mmu::new(
@@ -237,67 +271,18 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
         info,
     );
     let mmu = Arc::pin_init(mmu, GFP_KERNEL)?;
-    let mmu_irq = Interrupt(Requested::new(
-        pdev,
-        c"mmu",
-        c"mali_csf-mmu",
-        mmu_line,
-        mmu.clone(),
-    )?);
-    mmu_irq.0.resume();
-    let spaces = Spaces(mmu.clone());
+    let mmu_irq = Requested::new(pdev, c"mmu", c"mali_csf-mmu", mmu_line, mmu.clone())?;
 
     let signals = Arc::pin_init(fw::Signals::new(regs.clone()), GFP_KERNEL)?;
-    let job_irq = Interrupt(Requested::new(
-        pdev,
-        c"job",
-        c"mali_csf-job",
-        Line::new(regs.clone(), IntBlock::Job)?,
-        signals.clone(),
-    )?);
-    let parameters = fw::Parameters {
-        arch: info.arch(),
-        cores: info.shader_present,
-        core_hz: power.core_hz(),
-    };
-    let (fw, mcu) = Firmware::boot(ddev, &mmu, &regs, &signals, &job_irq.0, &parameters)?;
-    let running = Running {
-        fw: fw.clone(),
-        mcu,
-    };
-
-    let device = Arc::new(
-        Device {
-            dev: plain.into(),
-            info,
-            gpu,
-            mmu: mmu.clone(),
-            fw,
-            core_hz: (power.max_hz(), power.core_hz()),
-            began,
-            flush_id,
-        },
-        GFP_KERNEL,
-    )?;
-    let sched = Scheduler::new(&device)?;
-    signals.set_scheduler(Some(sched.clone()));
-    mmu.set_scheduler(Some(sched.clone()));
-
-    Ok(Bound {
-        scheduling: Scheduling {
-            sched,
-            signals,
-            mmu,
-        },
-        device,
-        _running: running,
-        _job_irq: job_irq,
-        _spaces: spaces,
-        _mmu_irq: mmu_irq,
-        _l2: l2,
-        _gpu_irq: gpu_irq,
-        _gate: gate,
-        _power: power,
+    let job_line = Line::new(regs.clone(), IntBlock::Job)?;
+    let job_irq = Requested::new(pdev, c"job", c"mali_csf-job", job_line, signals.clone())?;
+    Ok(Blocks {
+        gpu,
+        gpu_irq,
+        mmu,
+        mmu_irq,
+        signals,
+        job_irq,
     })
 }
 
@@ -330,12 +315,10 @@ impl platform::Driver for Driver {
 /// What the jobs of `file` have taken, in the words that tools look for.
 fn show_usage(device: &Device, file: &DrmFile, p: &mut drm::fdinfo::Printer<'_>) {
     let used = file.usage();
-    // A GPU that is just going away has no time to tell.
-    if let Ok(now) = device.gpu.moment() {
-        let rate = drm::time::arch_timer_rate();
-        let ns = usage::nanoseconds(used.ticks(), rate, device.began, now);
-        p.print(fmt!("drm-engine-panthor:\t{ns} ns\n"));
-    }
+    let rate = drm::time::arch_timer_rate();
+    let now = device.gpu.last_moment(device.began);
+    let ns = usage::nanoseconds(used.ticks(), rate, device.began, now);
+    p.print(fmt!("drm-engine-panthor:\t{ns} ns\n"));
     let (max, current) = device.core_hz;
     p.print(fmt!("drm-cycles-panthor:\t{}\n", used.cycles()));
     p.print(fmt!("drm-maxfreq-panthor:\t{max} Hz\n"));
@@ -430,6 +413,6 @@ impl drm::Driver for Driver {
         dev: &drm::Entered<'_, Self>,
         fault: &drm::mmap::Fault<'_, Self>,
     ) -> drm::mmap::Outcome {
-        fault.insert_mmio(&dev.bound().device.flush_id)
+        dev.bound().flush_id.serve(fault)
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! Load, enable the MCU's address space, unmask the job interrupt, start, wait for the interrupt,
 //! read the interface table, configure. Stopping goes backwards: halt the MCU while its interrupt
-//! still works, mask, stop; the address space and the L2 cache go later.
+//! still works, stop, mask; the address space and the L2 cache go later. Firmware that was halted
+//! goes on from its memory at the next start; any other has to be loaded again.
 //!
 //! # Blocking
 //!
@@ -20,16 +21,16 @@
 //! that the scheduler takes in its event handlers.
 
 use kernel::{
-    device, firmware, impl_has_delayed_work,
+    device, impl_has_delayed_work,
     io::Io as _,
     new_delayed_work, new_spinlock,
     prelude::*,
-    str::CString,
     sync::{
         aref::ARef,
         atomic::{
             Acquire,
             AtomicFlag,
+            Full,
             Release, //
         },
         Arc,
@@ -57,6 +58,7 @@ use crate::{
     },
     irq::{
         Events,
+        Listening,
         Requested, //
     },
     mmu::{
@@ -74,7 +76,6 @@ use crate::{
     },
     sched::Scheduler,
     vm::{
-        GpuVa,
         MapFlags,
         Vm, //
     },
@@ -84,6 +85,7 @@ pub(crate) mod group;
 mod iface;
 pub(crate) mod image;
 mod layout;
+mod memory;
 mod ring;
 pub(crate) mod stream;
 mod words;
@@ -96,7 +98,6 @@ pub(crate) use stream::*;
 
 use iface::Interface;
 use image::{
-    Image,
     SHARED_SIZE,
     SHARED_START, //
 };
@@ -107,6 +108,7 @@ use layout::{
     DOORBELL_REQ,
     REQ, //
 };
+use memory::Memory;
 use words::Shared;
 
 /// Longest time that the firmware may take to boot, in ms.
@@ -213,6 +215,9 @@ pub(crate) struct Firmware {
     signals: Arc<Signals>,
     iface: Interface,
     memory: Arc<Memory>,
+    parameters: Parameters,
+    /// It was halted, and its memory is as it has left it.
+    halted: AtomicFlag,
     wq: Arc<Workqueue>,
     #[pin]
     ping: DelayedWork<Self>,
@@ -222,18 +227,13 @@ impl_has_delayed_work! {
     impl HasDelayedWork<Self> for Firmware { self.ping }
 }
 
-/// What the MCU runs from.
-struct Memory {
-    /// Keeps the MCU's address space in its slot.
-    _active: Active,
-    _sections: KVec<KernelBo>,
-    vm: Arc<Vm>,
-}
-
 /// A running MCU; stopped on drop, before its memory can go away.
 pub(crate) struct Mcu {
     dev: ARef<device::Device>,
     regs: Arc<Regs>,
+    _listening: Listening<Signals>,
+    /// Keeps the MCU's address space in its slot.
+    _active: Active,
     _memory: Arc<Memory>,
 }
 
@@ -243,16 +243,19 @@ impl Mcu {
         dev: &device::Device,
         regs: &Arc<Regs>,
         signals: &Signals,
-        line: &Requested<Signals>,
+        line: &Arc<Requested<Signals>>,
         memory: Arc<Memory>,
     ) -> Result<Self> {
+        let active = memory.vm().activate()?;
         signals.booted.store(false, Release);
         line.line().enable(u32::MAX);
-        line.resume();
+        let listening = line.listen();
         regs::enter(regs)?.write_reg(MCU_CONTROL::auto());
         let this = Self {
             dev: dev.into(),
             regs: regs.clone(),
+            _listening: listening,
+            _active: active,
             _memory: memory,
         };
 
@@ -293,54 +296,6 @@ impl Drop for Mcu {
     }
 }
 
-/// Reads the image file and maps its sections in `vm`. Gives the sections, and which one is shared.
-fn load(dev: &device::Device, vm: &Arc<Vm>, arch: (u32, u32)) -> Result<(KVec<KernelBo>, usize)> {
-    let (major, minor) = arch;
-    let path = CString::try_from_fmt(fmt!("arm/mali/arch{major}.{minor}/mali_csffw.bin"))?;
-    let file = firmware::Firmware::request(&path, dev)
-        .inspect_err(|err| dev_err!(dev, "no firmware {path:?}: {err:?}\n"))?;
-    let image = Image::parse(file.data()).map_err(|err| {
-        dev_err!(dev, "firmware {path:?}: {err}\n");
-        EINVAL
-    })?;
-    if let Some(sha) = image.git_sha() {
-        dev_info!(dev, "firmware git sha: {sha}\n");
-    }
-
-    let mut sections = KVec::new();
-    let mut shared = None;
-    for section in image.sections() {
-        let mut flags = MapFlags::NONE;
-        if !section.write {
-            flags = flags.or(MapFlags::READONLY);
-        }
-        if !section.execute {
-            flags = flags.or(MapFlags::NOEXEC);
-        }
-        if !section.cached {
-            flags = flags.or(MapFlags::UNCACHED);
-        }
-
-        let va = GpuVa::new(u64::from(section.va));
-        let mut bo = KernelBo::new(vm, usize::try_from(section.size)?, flags, Place::At(va))
-            .inspect_err(|err| {
-                dev_err!(dev, "firmware section at {:#x}: {err:?}\n", section.va);
-            })?;
-        // What follows the data is zero, as all fresh memory is.
-        bo.map()?.copy_from_slice(0, section.data)?;
-        bo.sync_for_device()?;
-        if !section.shared {
-            bo.unmap_cpu();
-        }
-        if section.va == SHARED_START {
-            shared = Some(sections.len());
-        }
-        sections.push(bo, GFP_KERNEL)?;
-    }
-    // The image was refused if it had none.
-    Ok((sections, shared.ok_or(EINVAL)?))
-}
-
 impl Firmware {
     /// Loads the firmware and boots it. `line` is the job interrupt, which reports to `signals`.
     ///
@@ -353,22 +308,13 @@ impl Firmware {
         mmu: &Arc<Mmu>,
         regs: &Arc<Regs>,
         signals: &Arc<Signals>,
-        line: &Requested<Signals>,
-        parameters: &Parameters,
+        line: &Arc<Requested<Signals>>,
+        parameters: Parameters,
     ) -> Result<(Arc<Self>, Mcu)> {
         let dev = mmu.dev();
         let auto = u64::from(SHARED_START)..u64::from(SHARED_START) + u64::from(SHARED_SIZE);
         let vm = Vm::new_mcu(ddev, mmu, auto)?;
-        let (sections, shared) = load(dev, &vm, parameters.arch)?;
-        let map = sections.get(shared).ok_or(EINVAL)?.vmap()?;
-        let memory = Arc::new(
-            Memory {
-                _active: vm.activate()?,
-                _sections: sections,
-                vm,
-            },
-            GFP_KERNEL,
-        )?;
+        let (memory, map) = Memory::load(dev, vm, parameters.arch)?;
         let mcu = Mcu::start(dev, regs, signals, line, memory.clone())?;
 
         let shared = Arc::pin_init(Shared::new(map), GFP_KERNEL)?;
@@ -381,17 +327,48 @@ impl Firmware {
                 signals: signals.clone(),
                 iface,
                 memory,
+                parameters,
+                halted: AtomicFlag::new(false),
                 wq,
                 ping <- new_delayed_work!("Firmware::ping"),
             }),
             GFP_KERNEL,
         )?;
-        this.configure(parameters)?;
+        this.configure()?;
         Ok((this, mcu))
     }
 
+    /// Starts it again, after [`Self::halt`] and a time without power or with a reset. It goes on from
+    /// its memory if it was halted; else it is loaded again.
+    ///
+    /// # Errors
+    ///
+    /// `ETIMEDOUT` if it does not boot, `ENODEV`, `ENOMEM`. The next attempt loads it again.
+    pub(crate) fn restart(self: &Arc<Self>, line: &Arc<Requested<Signals>>) -> Result<Mcu> {
+        if self.halted.xchg(false, Full) {
+            self.request_halt(false);
+        } else {
+            self.memory.reload()?;
+        }
+        let mcu = Mcu::start(
+            &self.dev,
+            &self.regs,
+            &self.signals,
+            line,
+            self.memory.clone(),
+        )?;
+        self.configure()?;
+        Ok(mcu)
+    }
+
+    /// Whether it was halted, and can go on from its memory.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted.load(Acquire)
+    }
+
     /// Tells the firmware what it may use and how long to wait, and starts the watchdog.
-    fn configure(self: &Arc<Self>, parameters: &Parameters) -> Result {
+    fn configure(self: &Arc<Self>) -> Result {
+        let parameters = &self.parameters;
         let (shared, input) = (self.shared(), self.iface.global.input);
         let timer = |us: u64| {
             // Without a known rate, the longest time keeps the firmware from switching off too early.
@@ -426,25 +403,32 @@ impl Firmware {
         Ok(())
     }
 
-    /// Stops the watchdog and halts the MCU, which brings its memory into order. Nothing may be on a
-    /// group slot any more. The MCU is still to be stopped.
-    pub(crate) fn halt(self: &Arc<Self>, mcu: &Mcu) {
-        soc::wq::disable_delayed_sync(self);
-
+    /// Tells the firmware to halt, or that it may run.
+    fn request_halt(&self, halt: bool) {
         let input = self.iface.global.input;
-        if self.iface.since(4, 1) {
-            let (value, mask) = (glb::req::STATE_HALT, glb::req::STATE);
-            self.shared().update(input, REQ, value, mask);
-        } else {
-            let halt = glb::req::HALT;
-            self.shared().update(input, REQ, halt, halt);
-        }
+        let (value, mask) = match (self.iface.since(4, 1), halt) {
+            (true, true) => (glb::req::STATE_HALT, glb::req::STATE),
+            (true, false) => (glb::req::STATE_ACTIVE, glb::req::STATE),
+            (false, true) => (glb::req::HALT, glb::req::HALT),
+            (false, false) => (0, glb::req::HALT),
+        };
+        self.shared().update(input, REQ, value, mask);
+    }
+
+    /// Stops the watchdog and halts the MCU, which brings its memory into order. Nothing may be on a
+    /// group slot any more. The MCU is still to be stopped. Returns whether it has halted.
+    pub(crate) fn halt(self: &Arc<Self>, mcu: &Mcu) -> bool {
+        soc::wq::cancel_delayed_sync(self);
+        self.request_halt(true);
         let halted = self
             .ring(Doorbell::GLOBAL)
-            .and_then(|()| mcu.wait(McuState::Halted, HALT_TIMEOUT));
-        if halted.is_err() {
+            .and_then(|()| mcu.wait(McuState::Halted, HALT_TIMEOUT))
+            .is_ok();
+        if !halted {
             dev_warn!(self.dev, "MCU does not halt\n");
         }
+        self.halted.store(halted, Release);
+        halted
     }
 
     fn shared(&self) -> &Shared {
@@ -507,7 +491,7 @@ impl Firmware {
     ///
     /// `ENOSPC`, `ENOMEM`.
     pub(crate) fn alloc_queue_ifaces(&self, count: usize) -> Result<QueueIfaces> {
-        QueueIfaces::new(&self.memory.vm, count)
+        QueueIfaces::new(self.memory.vm(), count)
     }
 
     /// Memory for a suspended group; `size` bytes as [`Csif`] says.
@@ -517,7 +501,7 @@ impl Firmware {
     /// `EINVAL` if `size` is 0, `ENOSPC`, `ENOMEM`.
     pub(crate) fn alloc_suspend_buf(&self, size: u32) -> Result<KernelBo> {
         let size = usize::try_from(size)?;
-        KernelBo::new_gpu_only(&self.memory.vm, size, MapFlags::NOEXEC, Place::Anywhere)
+        KernelBo::new_gpu_only(self.memory.vm(), size, MapFlags::NOEXEC, Place::Anywhere)
     }
 }
 

@@ -5,7 +5,8 @@
 //! # Locking
 //!
 //! `flush` serialises cache flushes, of which the hardware takes one at a time. It is the innermost
-//! of the driver's mutexes: holders of an address space lock take it.
+//! of the driver's mutexes: holders of an address space lock take it. `seen` is for those who ask for
+//! the time, and nothing is taken inside of it.
 //!
 //! # Ordering
 //!
@@ -70,12 +71,16 @@ pub(crate) struct Block {
     dev: ARef<device::Device>,
     regs: Arc<Regs>,
     coherent: bool,
+    /// Its state is unknown: it has to be reset before it is used.
+    needs_reset: AtomicFlag,
     reset_done: AtomicFlag,
     flush_done: AtomicFlag,
     #[pin]
     done: WaitQueue,
     #[pin]
     flush: Mutex<()>,
+    #[pin]
+    seen: Mutex<Option<Moment>>,
 }
 
 impl Block {
@@ -93,10 +98,12 @@ impl Block {
             dev,
             regs,
             coherent,
+            needs_reset: AtomicFlag::new(true),
             reset_done: AtomicFlag::new(false),
             flush_done: AtomicFlag::new(false),
             done <- soc::new_wait_queue!("Block::done"),
             flush <- new_mutex!((), "Block::flush"),
+            seen <- new_mutex!(None, "Block::seen"),
         })
     }
 
@@ -123,14 +130,44 @@ impl Block {
     /// # Errors
     ///
     /// `ETIMEDOUT`, `ENODEV`.
-    pub(crate) fn soft_reset(&self) -> Result {
+    fn soft_reset(&self) -> Result {
         {
             let hw = regs::enter(&self.regs)?;
             self.reset_done.store(false, Release);
             IntBlock::Gpu.clear(&hw, int::RESET_COMPLETED);
             hw.write_reg(GPU_COMMAND::soft_reset());
         }
-        self.wait_done(&self.reset_done, int::RESET_COMPLETED, "soft reset")
+        self.wait_done(&self.reset_done, int::RESET_COMPLETED, "soft reset")?;
+        self.needs_reset.store(false, Release);
+        Ok(())
+    }
+
+    /// Something in the GPU does not do what it must: nothing but a reset helps.
+    pub(crate) fn require_reset(&self) {
+        self.needs_reset.store(true, Release);
+    }
+
+    /// Resets the GPU if that is the only way to a known state.
+    ///
+    /// # Errors
+    ///
+    /// `ETIMEDOUT`, `ENODEV`.
+    pub(crate) fn reset_if_needed(&self) -> Result {
+        match self.needs_reset.load(Acquire) {
+            true => self.soft_reset(),
+            false => Ok(()),
+        }
+    }
+
+    /// Brings the GPU to where its clocks and its power may go: everything in its caches is written
+    /// back, or given up with a reset. The MCU has stopped, or never will.
+    pub(crate) fn settle(&self) {
+        if !self.needs_reset.load(Acquire) && self.l2_power_off().is_ok() {
+            return;
+        }
+        // If that fails too, it is tried again before the GPU is used again.
+        self.require_reset();
+        let _ = self.soft_reset();
     }
 
     /// Cleans and invalidates the caches that the GPU writes to, and invalidates the others.
@@ -146,6 +183,7 @@ impl Block {
             hw.write_reg(GPU_COMMAND::flush_caches());
         }
         self.wait_done(&self.flush_done, int::CLEAN_CACHES_COMPLETED, "cache flush")
+            .inspect_err(|_| self.require_reset())
     }
 
     /// Waits until no L2 slice is between two states.
@@ -194,7 +232,7 @@ impl Block {
     /// # Errors
     ///
     /// `ETIMEDOUT`, `ENODEV`.
-    pub(crate) fn l2_power_off(&self) -> Result {
+    fn l2_power_off(&self) -> Result {
         let hw = regs::enter(&self.regs)?;
         self.l2_settled(&hw)
             .and_then(|()| {
@@ -236,6 +274,16 @@ impl Block {
                 ns: drm::time::local_clock(),
             })
         })
+    }
+
+    /// A [moment](Self::moment), as late as is known: that of the last call with the GPU on, or `began`
+    /// if there was none. The GPU is not switched on for this.
+    pub(crate) fn last_moment(&self, began: Moment) -> Moment {
+        let mut seen = self.seen.lock();
+        if let Ok(now) = self.moment() {
+            *seen = Some(now);
+        }
+        seen.unwrap_or(began)
     }
 
     /// What the GPU adds to the system timestamp, in its ticks.

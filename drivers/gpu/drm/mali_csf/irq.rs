@@ -16,7 +16,7 @@
 //!
 //! # Blocking
 //!
-//! [`Requested::suspend`] waits for the thread: not to be called with anything held that
+//! Dropping a [`Listening`] waits for the thread: not to be called with anything held that
 //! [`Events::handle`] takes. The thread passes the gate for single accesses only, so that a handler
 //! which sleeps does not hold up a reset.
 
@@ -143,15 +143,15 @@ pub(crate) struct Requested<T: Events> {
 }
 
 impl<T: Events> Requested<T> {
-    /// Requests the interrupt called `name` of `dev` for `line`. It reports nothing before
-    /// [`resume`](Self::resume).
+    /// Requests the interrupt called `name` of `dev` for `line`, which is masked. It reports nothing
+    /// before [`listen`](Self::listen).
     pub(crate) fn new(
         dev: &kernel::platform::Device<device::Bound>,
         name: &CStr,
         label: &'static CStr,
         line: Arc<Line>,
         events: Arc<T>,
-    ) -> Result<Self> {
+    ) -> Result<Arc<Self>> {
         line.change(|_| {});
         let handler = Handler {
             line: line.clone(),
@@ -159,7 +159,7 @@ impl<T: Events> Requested<T> {
         };
         let irq = Irq::request_by_name(dev, name, label, true, Arc::new(handler, GFP_KERNEL)?)
             .inspect_err(|err| dev_err!(dev, "no usable interrupt \"{name}\": {err:?}\n"))?;
-        Ok(Self { line, irq })
+        Ok(Arc::new(Self { line, irq }, GFP_KERNEL)?)
     }
 
     /// The line, for those who change its mask.
@@ -167,18 +167,28 @@ impl<T: Events> Requested<T> {
         &self.line
     }
 
-    /// Forgets old events and starts to report those that are enabled.
-    pub(crate) fn resume(&self) {
+    /// Forgets old events and reports those that are enabled, until what this returns is dropped.
+    pub(crate) fn listen(self: &Arc<Self>) -> Listening<T> {
         if let Some(hw) = self.line.regs.enter() {
             let mask = self.line.state.lock().mask;
             self.line.block.clear(&hw, mask);
         }
         self.line.change(|state| state.active = true);
+        Listening(self.clone())
     }
 
     /// Stops reporting, and waits until no handler runs.
-    pub(crate) fn suspend(&self) {
+    fn suspend(&self) {
         self.line.change(|state| state.active = false);
         self.irq.synchronize();
+    }
+}
+
+/// A line that reports. Dropped, it stops, and no handler runs any more.
+pub(crate) struct Listening<T: Events>(Arc<Requested<T>>);
+
+impl<T: Events> Drop for Listening<T> {
+    fn drop(&mut self) {
+        self.0.suspend();
     }
 }

@@ -6,11 +6,12 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | binding, and the table of ioctls | `driver`, `power` |
+//! | binding, and the table of ioctls | `driver` |
+//! | switching on and off | `machine`, `power` |
 //! | registers, interrupts, reset, caches | `regs`, `irq`, `gpu` |
 //! | address spaces and virtual memory | `mmu`, `vm`, `gem` |
 //! | firmware and its interface | `fw` |
-//! | files, queries, binds | `file`, `query`, `bind` |
+//! | files, queries, binds | `file`, `flush_id`, `query`, `bind` |
 //! | groups, queues, submissions | `group`, `queue`, `ring`, `sync` |
 //! | who runs when | `sched` |
 
@@ -25,12 +26,14 @@
 mod bind;
 mod driver;
 mod file;
+mod flush_id;
 mod fw;
 mod gem;
 mod gpu;
 mod group;
 mod heap;
 mod irq;
+mod machine;
 mod mmu;
 mod power;
 mod query;
@@ -41,7 +44,7 @@ mod sched;
 mod sync;
 mod vm;
 
-kernel::module_platform_driver! {
+kernel::module_driver!(<T>, soc::pm::Platform<T>, {
     type: driver::Driver,
     name: "mali_csf",
     authors: ["The mali_csf authors"],
@@ -55,4 +58,4 @@ kernel::module_platform_driver! {
         "arm/mali/arch12.8/mali_csffw.bin",
         "arm/mali/arch13.8/mali_csffw.bin",
     ],
-}
+});

@@ -273,7 +273,10 @@ impl Mmu {
             self.wait_ready(hw, slot)
         };
         let done = give();
-        state.hw(slot)?.stuck = done.is_err();
+        if done.is_err() {
+            state.hw(slot)?.stuck = true;
+            self.gpu.require_reset();
+        }
         done
     }
 
@@ -482,16 +485,23 @@ impl Mmu {
         }
     }
 
+    /// The hardware comes from a reset, or from a time without power: whatever was stuck or faulty is
+    /// not any more. Nobody has a slot yet.
+    pub(crate) fn revived(&self) {
+        self.slots.lock().hw = [SlotHw::default(); MAX_SLOTS];
+    }
+
     /// Takes all slots from their owners, before the hardware goes away.
     pub(crate) fn shutdown(&self) {
         let mut state = self.slots.lock();
+        let mut dead = false;
         for n in 0..MAX_SLOTS {
             let Some(slot) = AsSlot::new(n) else { continue };
             if state.slots.owner(slot).is_none() {
                 continue;
             }
             // Nothing can be done about an error here: the GPU is reset when it is used next.
-            let _ = self.disable(&mut state, slot, false);
+            dead = dead || self.disable(&mut state, slot, false).is_err();
             self.forget(&mut state, slot);
         }
     }

@@ -4,12 +4,14 @@
 //!
 //! # Locking
 //!
-//! None: only probe and unbind change anything.
+//! None. Probe switches the supplies on; from then on only the PM core's callbacks change anything,
+//! one at a time.
 //!
 //! # Ordering
 //!
-//! Voltage before clocks, on the way up; the reverse on the way down. The power domain is on while
-//! the driver is bound, which the platform bus sees to.
+//! Voltage before clocks, on the way up; the reverse on the way down. The PM core switches the power
+//! domain on before it asks for clocks, and off after they are off. The supplies stay on while the
+//! driver is bound: a domain without power takes nothing from them.
 //!
 //! # Blocking
 //!
@@ -22,7 +24,7 @@ use kernel::{
     },
     prelude::*,
     regulator,
-    sync::aref::ARef, //
+    sync::Arc, //
 };
 use soc::{
     clk::{
@@ -35,15 +37,17 @@ use soc::{
 /// The core clock's place among the clocks.
 const CORE: usize = 0;
 
-/// A GPU with voltage and clocks. Drop takes both away.
-pub(crate) struct Power {
-    clocks: Clocks<3>,
+/// Clocks that run.
+pub(crate) type Clocked = soc::clk::Running<3>;
+
+/// A GPU with voltage, and with clocks when it needs them. Drop takes the voltage away.
+pub(crate) struct Supplies {
+    clocks: Arc<Clocks<3>>,
     opp: Opp,
-    _dev: ARef<Device>,
 }
 
-impl Power {
-    /// Sets the operating point that belongs to the current clock rate, and switches the clocks on.
+impl Supplies {
+    /// Sets the operating point that belongs to the current clock rate, and switches the supplies on.
     ///
     /// # Errors
     ///
@@ -51,7 +55,7 @@ impl Power {
     /// `EPROBE_DEFER` if one of them is not there yet.
     pub(crate) fn on(dev: &Device<Bound>) -> Result<Self> {
         let clock = |name, optional| ClkSpec { name, optional };
-        let mut clocks = Clocks::get(
+        let clocks = Clocks::get(
             dev,
             [
                 clock(c"core", false),
@@ -63,20 +67,19 @@ impl Power {
 
         let opp = Opp::from_dt(dev, c"mali")
             .inspect_err(|err| say(dev, "no operating points or no mali-supply", *err))?;
-        match regulator::devm_enable_optional(dev, c"sram") {
-            // The memories hang on the same supply then.
-            Err(err) if err == ENODEV => {}
-            result => result.inspect_err(|err| say(dev, "no sram-supply", *err))?,
+        // The OPP core switches the first one on as well, and takes no notice if that fails. If there is
+        // none, the power domain sees to it; without the second, the memories hang on the first.
+        for (name, what) in [(c"mali", "no mali-supply"), (c"sram", "no sram-supply")] {
+            match regulator::devm_enable_optional(dev, name) {
+                Err(err) if err == ENODEV => {}
+                result => result.inspect_err(|err| say(dev, what, *err))?,
+            }
         }
         opp.set_initial(clocks.rate(CORE))
             .inspect_err(|err| say(dev, "cannot set an operating point", *err))?;
-        clocks
-            .enable()
-            .inspect_err(|err| say(dev, "cannot switch the clocks on", *err))?;
         Ok(Self {
-            clocks,
+            clocks: Arc::new(clocks, GFP_KERNEL)?,
             opp,
-            _dev: (&**dev).into(),
         })
     }
 
@@ -84,6 +87,17 @@ impl Power {
     pub(crate) fn max_hz(&self) -> u64 {
         let max = self.opp.max_rate().map_or(0, |rate| rate.as_hz());
         u64::try_from(max).unwrap_or(0).max(self.core_hz())
+    }
+
+    /// Switches the clocks on.
+    ///
+    /// # Errors
+    ///
+    /// What the clock framework says.
+    pub(crate) fn clock(&self, dev: &Device) -> Result<Clocked> {
+        self.clocks
+            .enable()
+            .inspect_err(|err| say(dev, "cannot switch the clocks on", *err))
     }
 
     /// Rate of the core clock in Hz.
@@ -96,12 +110,5 @@ impl Power {
 fn say(dev: &Device, what: &str, err: Error) {
     if err != EPROBE_DEFER {
         dev_err!(dev, "{what}: {err:?}\n");
-    }
-}
-
-impl Drop for Power {
-    fn drop(&mut self) {
-        // Before the voltage, which goes with `opp`.
-        self.clocks.disable();
     }
 }

@@ -136,8 +136,12 @@ impl Wanted {
     }
 }
 
-fn timestamp_info(device: &Device, flags: u32) -> Result<uapi::drm_panthor_timestamp_info> {
-    let wanted = Wanted::parse(flags)?;
+/// Answers a query for timestamps. The GPU is in use.
+fn timestamp_info(
+    device: &Device,
+    flags: u32,
+    wanted: Wanted,
+) -> Result<uapi::drm_panthor_timestamp_info> {
     let gpu = &device.gpu;
     let mut out = uapi::drm_panthor_timestamp_info {
         flags,
@@ -219,7 +223,9 @@ pub(crate) fn dev_query(
             }
             let min = drm::min_size!(uapi::drm_panthor_timestamp_info, current_timestamp);
             let asked: uapi::drm_panthor_timestamp_info = drm::uobj::read(ptr, user_size, 0)?;
-            let answer = timestamp_info(device, asked.flags)?;
+            let wanted = Wanted::parse(asked.flags)?;
+            let _use = dev.bound().power().get()?;
+            let answer = timestamp_info(device, asked.flags, wanted)?;
             drm::uobj::write(ptr, user_size, min, &answer)?;
         }
         uapi::DRM_PANTHOR_DEV_QUERY_GROUP_PRIORITIES_INFO => {

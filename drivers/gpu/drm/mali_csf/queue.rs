@@ -27,6 +27,10 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 use kernel::sync::Arc;
+use soc::pm::{
+    Active,
+    Handle, //
+};
 
 pub(crate) mod memory;
 
@@ -74,12 +78,25 @@ pub(crate) struct Job {
     /// Value of the queue's sync object when the GPU has finished the job; 0 until it was given
     /// to the ring.
     seqno: u64,
+    /// Keeps the GPU powered until the job has ended.
+    _use: Option<Active>,
 }
 
 impl Job {
-    /// A job that calls `stream`, or none.
-    pub(crate) fn new(stream: Option<Stream>) -> Self {
-        Self { stream, seqno: 0 }
+    /// A job that calls `stream`, for which the GPU is needed, or none.
+    ///
+    /// The GPU is in use from here on, and not only when the job runs: to switch it on takes memory and
+    /// locks that are not to be had between the commit of a job and its end.
+    ///
+    /// # Errors
+    ///
+    /// What switching the GPU on fails with.
+    pub(crate) fn new(stream: Option<Stream>, power: &Arc<Handle>) -> Result<Self> {
+        Ok(Self {
+            stream,
+            seqno: 0,
+            _use: stream.map(|_| power.get()).transpose()?,
+        })
     }
 
     /// Credits that the job takes from its queue, in instructions.

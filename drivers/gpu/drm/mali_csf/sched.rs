@@ -312,7 +312,7 @@ impl Core {
         self.cost.looked_at.fetch_add(looked_at, Relaxed);
         let plan = policy::plan(Snapshot {
             groups: &state.seen.views,
-            slots: self.slots,
+            slots: if state.asleep { 0 } else { self.slots },
             address_spaces: self.address_spaces,
             full_tick,
         });
@@ -327,7 +327,7 @@ impl Core {
             self.kick();
         }
 
-        if !plan.keep_ticking {
+        if !plan.keep_ticking || state.asleep {
             return Ok(None);
         }
         let left = match full_tick {
@@ -500,7 +500,24 @@ impl Scheduler {
         self.core.kick();
     }
 
-    /// Ends all groups and all activity. The hardware must still be alive, or lost.
+    /// The GPU is about to be switched off: takes all groups out of their slots. Those that can run
+    /// go on when the GPU is back. A lost device counts as found then.
+    pub(crate) fn sleep(&self) {
+        Signalling::section(|sig| {
+            self.core.state.lock().asleep = true;
+            self.core.decide(sig);
+        });
+        // Whoever was there when it was lost has ended with the decision.
+        self.core.lost.store(false, Relaxed);
+    }
+
+    /// The GPU is back.
+    pub(crate) fn wake(&self) {
+        self.core.state.lock().asleep = false;
+        self.core.kick();
+    }
+
+    /// Ends all groups and all activity. The hardware must still be alive, or off, or lost.
     pub(crate) fn unplug(&self) {
         {
             let mut timer = self.core.timer.lock();

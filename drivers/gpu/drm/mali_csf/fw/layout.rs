@@ -59,6 +59,7 @@ pub(super) mod glb {
         pub(in crate::fw) const IDLE_EN: u32 = 1 << 10;
         /// A field instead of `HALT`, since version 4.1.
         pub(in crate::fw) const STATE: u32 = 7 << 12;
+        pub(in crate::fw) const STATE_ACTIVE: u32 = 0 << 12;
         pub(in crate::fw) const STATE_HALT: u32 = 1 << 12;
         /// Event: nothing runs.
         pub(in crate::fw) const IDLE: u32 = 1 << 26;

@@ -48,9 +48,10 @@ fn gone(err: Error) -> Error {
 /// more or whose VM is unusable, an unknown syncobj to signal, one to wait for that has no fence, and as [`SubmitArgs::parse`]
 /// and [`sync::read`]; `ENOENT` for an unknown syncobj to wait for; `EFAULT`, `E2BIG`; `ENOMEM`, also
 /// if there is no memory for what was taken from the VM, which stays as it is then; `ERESTARTSYS` if a
-/// signal arrives while reservations are locked; `ETIMEDOUT` if the GPU is lost.
+/// signal arrives while reservations are locked; `ETIMEDOUT` and others if the GPU is lost, or was off
+/// and can't be switched on.
 pub(crate) fn group_submit(
-    _dev: &Entered<'_>,
+    dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_group_submit,
     file: &DrmFile,
 ) -> Result<u32> {
@@ -82,7 +83,7 @@ pub(crate) fn group_submit(
     let batch = syncs.prepare(&ctx, |index| {
         let args = entries.get(index).ok_or(EINVAL)?;
         let queue = group.queues().get(args.queue).ok_or(EINVAL)?;
-        let job = Job::new(args.stream);
+        let job = Job::new(args.stream, dev.bound().power())?;
         let credits = job.credits();
 
         queue.prepare(&ctx, job, credits).map_err(gone)

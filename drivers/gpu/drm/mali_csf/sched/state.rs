@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) last_full: Instant<Monotonic>,
     /// The device goes away: no group is added any more.
     pub(super) closed: bool,
+    /// The GPU is off: there are no slots.
+    pub(super) asleep: bool,
     /// A destroyed group has ended.
     pub(super) garbage: bool,
 }
@@ -105,6 +107,7 @@ impl State {
             seats: [const { None }; MAX_SLOTS],
             last_full: Instant::now(),
             closed: false,
+            asleep: false,
             garbage: false,
         })
     }
