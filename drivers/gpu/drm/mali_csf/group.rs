@@ -254,6 +254,11 @@ impl Group {
             .fold(0, |mask, (n, _)| mask | 1 << n)
     }
 
+    /// Whether a job was submitted whose fence has not signalled.
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.queues.iter().any(|queue| !queue.is_idle())
+    }
+
     /// Whether a slot would be of no use to it now: no jobs, or all wait for somebody else.
     pub(crate) fn is_idle(&self) -> bool {
         self.busy_queues() & !self.blocked.load(Relaxed) == 0

@@ -289,23 +289,33 @@ impl Machine {
     }
 }
 
-impl soc::pm::Operations for Machine {
-    fn resume(&self) -> Result {
-        let mut inner = self.inner.lock();
+impl Machine {
+    /// Switches on what there is.
+    fn switch_on(&self, hardware: Option<&Hardware>) -> Result<On> {
         let registers = self.regs.open(self.supplies.clock(&self.dev)?)?;
-        let running = match &inner.hardware {
-            Some(hardware) => Some(
-                hardware
-                    .run(&self.dev)
-                    .inspect_err(|err| dev_err!(self.dev, "cannot resume: {err:?}\n"))?,
-            ),
-            None => None,
-        };
-        inner.on = Some(On {
+        let running = hardware
+            .map(|hardware| hardware.run(&self.dev))
+            .transpose()?;
+        Ok(On {
             flush_id: running.is_some().then(|| self.flush_id.show()),
             running,
             _registers: registers,
-        });
+        })
+    }
+}
+
+impl soc::pm::Operations for Machine {
+    fn resume(&self) -> Result {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        let on = self.switch_on(inner.hardware.as_ref()).inspect_err(|err| {
+            dev_err!(self.dev, "cannot switch the GPU on: {err:?}\n");
+            // After system sleep there may be jobs, which nobody would try to resume the GPU for.
+            if let Some(hardware) = &inner.hardware {
+                hardware.sched.strand();
+            }
+        })?;
+        inner.on = Some(on);
         Ok(())
     }
 

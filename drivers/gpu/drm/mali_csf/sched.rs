@@ -517,6 +517,18 @@ impl Scheduler {
         self.core.kick();
     }
 
+    /// The GPU was to come back and did not: ends the groups with jobs, which would wait for ever.
+    pub(crate) fn strand(&self) {
+        Signalling::section(|sig| {
+            for group in self.core.state.lock().roster.all() {
+                if group.has_jobs() {
+                    group.link().fail(Status::lose_device);
+                }
+            }
+            self.core.decide(sig);
+        });
+    }
+
     /// Ends all groups and all activity. The hardware must still be alive, or off, or lost.
     pub(crate) fn unplug(&self) {
         {

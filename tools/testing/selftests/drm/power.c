@@ -106,6 +106,69 @@ static void power_read(char *out, size_t size)
 	fclose(file);
 }
 
+/* A job with a result of its own. */
+static int put(struct rig *rig, uint32_t queue, size_t word, uint32_t value)
+{
+	struct cs cs = rig_stream(rig, 8 + queue);
+	int ret;
+
+	cs_put32(&cs, rig->data.va + word * 4, value);
+	ret = rig_run(rig, queue, &cs);
+	if (ret == 1 && rig->data.u32[word] != value)
+		ret = -EIO;
+	return ret;
+}
+
+/* By rules C1 and C2: one resume at probe, one suspend at unbind, nothing in between. */
+TEST(without_power_management_it_is_on_from_probe_to_unbind)
+{
+	char path[160], status[32], log[64];
+	struct rig rig;
+
+	if (!hwmodel_present())
+		SKIP(return, "no modelled hardware");
+	ASSERT_EQ(0, rig_open(&rig, 2));
+	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/power/runtime_status",
+		 rig.gpu.device);
+	runtime_status(path, status, sizeof(status));
+	if (status[0]) {
+		rig_close(&rig);
+		SKIP(return, "a kernel with power management");
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		struct gpu gpu = rig.gpu;
+
+		ASSERT_EQ(0, power_write("reset"));
+		ASSERT_EQ(1, put(&rig, 0, 0, 1 + i));
+		sleep_ms(300);
+		ASSERT_EQ(1, put(&rig, 0, 0, 2 + i));
+		power_read(log, sizeof(log));
+		EXPECT_STREQ("", log);
+		ASSERT_EQ(0, device_unbind(&gpu));
+		power_read(log, sizeof(log));
+		EXPECT_EQ(0, strncmp("gsc", log, 3)) {
+			TH_LOG("%s", log);
+		}
+		rig_abandon(&rig);
+		/* A first step that fails leaves nothing behind. */
+		ASSERT_EQ(0, power_write("refuse clk_gpu_coregroup 1"));
+		ASSERT_EQ(0, power_write("reset"));
+		EXPECT_NE(0, device_bind(&gpu));
+		power_read(log, sizeof(log));
+		EXPECT_NE(NULL, strstr(log, "CS!Gsc"));
+		ASSERT_EQ(0, power_write("reset"));
+		ASSERT_EQ(0, device_bind(&gpu));
+		power_read(log, sizeof(log));
+		EXPECT_NE(NULL, strstr(log, "CSG"));
+		EXPECT_EQ(NULL, strpbrk(log, "csgd"));
+		ASSERT_EQ(0, device_reopen(&gpu));
+		gpu_close(&gpu);
+		ASSERT_EQ(0, rig_open(&rig, 2));
+	}
+	rig_close(&rig);
+	EXPECT_EQ(0, hwmodel_records());
+}
+
 FIXTURE_SETUP(power)
 {
 	char status[32];
@@ -141,19 +204,6 @@ static uint64_t since(const struct hwmodel_counters *before, const char *name)
 
 	hwmodel_read(&after);
 	return hwmodel_get(&after, name) - hwmodel_get(before, name);
-}
-
-/* A job with a result of its own. */
-static int put(struct rig *rig, uint32_t queue, size_t word, uint32_t value)
-{
-	struct cs cs = rig_stream(rig, 8 + queue);
-	int ret;
-
-	cs_put32(&cs, rig->data.va + word * 4, value);
-	ret = rig_run(rig, queue, &cs);
-	if (ret == 1 && rig->data.u32[word] != value)
-		ret = -EIO;
-	return ret;
 }
 
 TEST_F(power, an_idle_gpu_is_switched_off_and_left_alone)
