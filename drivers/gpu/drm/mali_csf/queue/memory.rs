@@ -30,8 +30,9 @@ use crate::vm::{
 };
 
 /// Size of a 64-bit sync object in bytes: a 64-bit sequence number, a 32-bit status, padding up to
-/// where the counters begin.
-const SYNCOBJ_SIZE: usize = 64;
+/// where the counters begin. With the counters of the jobs that a ring may hold it fills what is a
+/// power of two, and whole pages behind larger rings.
+const SYNCOBJ_SIZE: usize = STAMPS_SIZE;
 
 /// Offset of the status in a sync object.
 const SYNCOBJ_STATUS: usize = 8;
@@ -79,9 +80,11 @@ impl Layout {
     }
 }
 
-/// Jobs that a ring holds.
+/// Jobs that a ring holds: a queue has no credits for the last one.
 fn jobs_in(ring: &Ring) -> Result<usize> {
-    Ok(usize::try_from(u64::from(ring.size()) / JOB_BYTES)?)
+    usize::try_from(u64::from(ring.size()) / JOB_BYTES)?
+        .checked_sub(1)
+        .ok_or(EINVAL)
 }
 
 /// The memory of all queues of a group.
@@ -172,7 +175,7 @@ impl SyncObject {
     /// Where job `seqno` stores its counters, in bytes from the sync object.
     pub(crate) fn stamps(&self, seqno: u64) -> i16 {
         let index = usize::try_from(seqno % self.jobs).unwrap_or(0);
-        // At most 512 jobs of 32 bytes fit into the largest ring's room.
+        // At most 511 jobs of 32 bytes fit into the largest ring's room.
         i16::try_from(SYNCOBJ_SIZE + index * STAMPS_SIZE).unwrap_or(0)
     }
 
@@ -258,12 +261,18 @@ mod tests {
     #[test]
     fn rings_follow_the_sync_objects_without_gaps() -> Result {
         let layout = layout(&[4096, 65536, 8192])?;
-        assert_eq!(layout.syncs.as_slice(), &[0, 64 + 1024, 128 + 1024 + 16384]);
+        assert_eq!(layout.syncs.as_slice(), &[0, 1024, 1024 + 16384]);
         assert_eq!(
             layout.rings.as_slice(),
             &[20480, 20480 + 4096, 20480 + 4096 + 65536]
         );
         assert_eq!(layout.size, 20480 + 4096 + 65536 + 8192);
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_ring_takes_whole_pages_besides_itself() -> Result {
+        assert_eq!(layout(&[65536])?.rings.as_slice(), &[16384]);
         Ok(())
     }
 
