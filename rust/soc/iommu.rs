@@ -46,7 +46,10 @@ use kernel::{
 };
 
 use crate::{
-    gate::Gate,
+    gate::{
+        Gate,
+        Opened, //
+    },
     raw_device, //
 };
 
@@ -190,11 +193,12 @@ struct Link {
     group: Group,
 }
 
-struct Revoke(Arc<Gate<Link>>);
+/// The gate is open until the driver lets go of the device: no power is needed to pass.
+struct Revoke(Opened<Link, ()>);
 
 impl Drop for Revoke {
     fn drop(&mut self) {
-        self.0.revoke();
+        self.0.gate().revoke();
     }
 }
 
@@ -220,7 +224,7 @@ impl Master {
         };
         let gate = Arc::pin_init(Gate::new(link), GFP_KERNEL)?;
 
-        devres::register(dev, Revoke(gate.clone()), GFP_KERNEL)?;
+        devres::register(dev, Revoke(gate.open(())?), GFP_KERNEL)?;
         Ok(Self(gate))
     }
 
