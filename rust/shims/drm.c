@@ -271,6 +271,31 @@ void shim_dma_sync_for_cpu(struct device *dev, dma_addr_t addr, u64 len)
 	dma_sync_single_for_cpu(dev, addr, len, DMA_BIDIRECTIONAL);
 }
 
+/*
+ * The aligned word at byte @offset of the pages that @sgt describes; false if it ends before. The
+ * mapping is the CPU's alone and for a moment, so that nothing has to be allocated for it.
+ */
+bool shim_sgt_read_word(struct sg_table *sgt, u64 offset, bool wide, u64 *value)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_sg(sgt, sg, i) {
+		if (offset < sg->length) {
+			unsigned long at = sg->offset + offset;
+			unsigned long pfn = page_to_pfn(sg_page(sg)) + (at >> PAGE_SHIFT);
+			void *map = kmap_local_page(pfn_to_page(pfn));
+			void *word = map + offset_in_page(at);
+
+			*value = wide ? READ_ONCE(*(u64 *)word) : READ_ONCE(*(u32 *)word);
+			kunmap_local(map);
+			return true;
+		}
+		offset -= sg->length;
+	}
+	return false;
+}
+
 void shim_memcpy(void *dst, const void *src, size_t len)
 {
 	memcpy(dst, src, len);

@@ -81,6 +81,7 @@ void *shim_vmap_pages(struct page **pages, unsigned int count, bool write_back);
 void shim_dma_unmap_sgtable(struct device *dev, struct sg_table *sgt);
 void shim_dma_sync_for_device(struct device *dev, dma_addr_t addr, u64 len);
 void shim_dma_sync_for_cpu(struct device *dev, dma_addr_t addr, u64 len);
+bool shim_sgt_read_word(struct sg_table *sgt, u64 offset, bool wide, u64 *value);
 void shim_memcpy(void *dst, const void *src, size_t len);
 void shim_memset(void *dst, int byte, size_t len);
 void shim_dma_wmb(void);

@@ -533,6 +533,30 @@ impl<D: Driver> Drop for Mapped<D> {
 }
 
 impl<D: Driver> Mapped<D> {
+    /// The word of 4 bytes, or of 8 if `wide`, at `offset`, as the device has written it. `None` if it
+    /// is not aligned or not inside, if somebody else has made the buffer, or the driver is unbound.
+    /// Neither allocates nor sleeps.
+    pub fn read_word(&self, offset: u64, wide: bool) -> Option<u64> {
+        let len = if wide { 8 } else { 4 };
+        let dev = &self.obj.dev;
+
+        if self.obj.is_imported() || offset % len != 0 {
+            return None;
+        }
+        let _section = dev.mappings().section()?;
+
+        for segment in self.segments(offset, len) {
+            // SAFETY: The segment is mapped for that device during the section.
+            unsafe { shims::shim_dma_sync_for_cpu(dev.dma_device(), segment.dma, segment.len) };
+        }
+        let mut value = 0;
+        // SAFETY: By the type's invariant the table is that of the object, which is no import: it
+        // consists of pages. The offset is a multiple of the length.
+        let found = unsafe { shims::shim_sgt_read_word(self.sgt, offset, wide, &raw mut value) };
+
+        found.then_some(value)
+    }
+
     /// As [`Pinned::segments()`].
     pub fn segments(&self, offset: u64, len: u64) -> Segments<'_> {
         // SAFETY: By the type's invariant the table is valid as long as `self`.

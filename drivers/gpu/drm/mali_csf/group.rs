@@ -29,6 +29,7 @@ pub(crate) mod args;
 pub(crate) mod link;
 pub(crate) mod state;
 pub(crate) mod submit;
+pub(crate) mod wait;
 
 use crate::driver::{
     DrmFile,
@@ -70,6 +71,10 @@ use args::{
     QueueArgs, //
 };
 use link::Link;
+use wait::{
+    Verdict,
+    Wait, //
+};
 
 /// A group of queues that share a VM and a slot.
 pub(crate) struct Group {
@@ -90,6 +95,8 @@ pub(crate) struct Group {
     /// Queues that waited for a sync object when the group left its slot, and were not released
     /// since.
     blocked: Atomic<u32>,
+    /// What these wait for; one entry per queue.
+    waits: KVec<Wait>,
     /// Number of a [`Listed`].
     listed: Atomic<u32>,
 }
@@ -119,6 +126,7 @@ impl Group {
         let link = Link::new(fw.clone(), sched.core().clone())?;
 
         let mut queues = KVec::with_capacity(queue_args.len(), GFP_KERNEL)?;
+        let mut waits = KVec::with_capacity(queue_args.len(), GFP_KERNEL)?;
         for (index, args) in queue_args.iter().enumerate() {
             let backend = QueueBackend::new(
                 u32::try_from(index).map_err(|_| EINVAL)?,
@@ -141,6 +149,7 @@ impl Group {
                 Queue::new::<QueueFence>(&ctx, sched.domain(), config, backend)?,
                 GFP_KERNEL,
             )?;
+            waits.push(Wait::new(), GFP_KERNEL)?;
         }
 
         Ok(Arc::new(
@@ -158,6 +167,7 @@ impl Group {
                 link,
                 pid: kernel::current!().group_leader().pid(),
                 blocked: Atomic::new(0),
+                waits,
                 listed: Atomic::new(0),
             },
             GFP_KERNEL,
@@ -237,16 +247,6 @@ impl Group {
             .filter_map(move |n| Some((n, csg.cs(n)?)))
     }
 
-    /// Queues that wait for a sync object, according to the status that the firmware has written.
-    fn waiting_queues(&self, csg: &Csg<'_>) -> u32 {
-        self.streams(csg)
-            .map(|(n, cs)| (n, cs.status()))
-            .filter(|(_, status)| {
-                matches!(status.blocked, Blocked::SyncWait { .. }) && status.scoreboards == 0
-            })
-            .fold(0, |mask, (n, _)| mask | 1 << n)
-    }
-
     /// Queues with jobs that the GPU has not finished.
     pub(crate) fn busy_queues(&self) -> u32 {
         self.numbered()
@@ -269,9 +269,22 @@ impl Group {
         self.blocked.load(Relaxed) != 0
     }
 
-    /// A sync object somewhere has changed: whether a queue still waits will be found out anew.
-    pub(crate) fn unblock(&self) {
-        self.blocked.store(0, Relaxed);
+    /// A sync object somewhere has changed: looks at those that the queues of the group, which is not
+    /// in a slot, wait for. `note` hears of each verdict. Queues that go on waiting stay blocked.
+    pub(crate) fn look_at_waits(&self, mut note: impl FnMut(Verdict)) {
+        let blocked = self.blocked.load(Relaxed);
+        let mut still = 0;
+        for (n, wait) in (0..32).zip(&self.waits) {
+            if blocked & (1 << n) == 0 {
+                continue;
+            }
+            let verdict = wait.verdict(&self.vm);
+            if verdict == Verdict::Waits {
+                still |= 1 << n;
+            }
+            note(verdict);
+        }
+        self.blocked.store(still, Relaxed);
     }
 
     /// Programs everything that the firmware needs to know before it starts or resumes the group
@@ -315,10 +328,18 @@ impl Group {
         }
     }
 
-    /// Notes which queues wait for a sync object, while the group is in `csg` and the firmware
+    /// Notes which queues wait for which sync objects, while the group is in `csg` and the firmware
     /// has just reported its status.
     pub(crate) fn refresh(&self, csg: &Csg<'_>) {
-        self.blocked.store(self.waiting_queues(csg), Relaxed);
+        let mut blocked = 0;
+        for ((n, cs), wait) in self.streams(csg).zip(&self.waits) {
+            let status = cs.status();
+            if let (Blocked::SyncWait(reported), 0) = (status.blocked, status.scoreboards) {
+                wait.set(&reported);
+                blocked |= 1 << n;
+            }
+        }
+        self.blocked.store(blocked, Relaxed);
     }
 
     /// Job timers run while the group is in a slot.

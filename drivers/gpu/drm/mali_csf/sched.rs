@@ -70,6 +70,7 @@ mod state;
 
 use crate::driver::Device;
 use crate::group::state::Status;
+use crate::group::wait::Verdict;
 use crate::group::Group;
 use policy::{
     Snapshot,
@@ -108,6 +109,35 @@ struct Timer {
 struct Cost {
     decisions: Atomic<u64>,
     looked_at: Atomic<u64>,
+    /// Looks at sync objects, by what was found.
+    waits_over: Atomic<u64>,
+    waits_on: Atomic<u64>,
+    waits_unknown: Atomic<u64>,
+    /// Chunks of tiler heaps whose groups had left their slots meanwhile.
+    chunks_late: Atomic<u64>,
+}
+
+impl Cost {
+    fn new() -> Self {
+        Self {
+            decisions: Atomic::new(0),
+            looked_at: Atomic::new(0),
+            waits_over: Atomic::new(0),
+            waits_on: Atomic::new(0),
+            waits_unknown: Atomic::new(0),
+            chunks_late: Atomic::new(0),
+        }
+    }
+
+    /// A sync object was looked at.
+    fn note(&self, verdict: Verdict) {
+        let counter = match verdict {
+            Verdict::Over => &self.waits_over,
+            Verdict::Waits => &self.waits_on,
+            Verdict::Unknown => &self.waits_unknown,
+        };
+        counter.fetch_add(1u64, Relaxed);
+    }
 }
 
 /// What the scheduler's work items and the groups share. It doesn't own the job queues' workers.
@@ -303,7 +333,7 @@ impl Core {
 
         state.listen(self, sig);
         if self.sync_updated.xchg(false, Full) {
-            state.release_blocked();
+            state.release_blocked(|verdict| self.cost.note(verdict));
         }
         apply::refresh(self, state)?;
         state.look();
@@ -361,13 +391,18 @@ impl Core {
         let state = self.state.lock();
         seq_print!(
             m,
-            "decisions {}\nlooked_at {}\ngroups {}\nin_slots {}\nready {}\nblocked {}\n",
+            "decisions {}\nlooked_at {}\ngroups {}\nin_slots {}\nready {}\nblocked {}\n\
+             waits_over {}\nwaits_on {}\nwaits_unknown {}\nchunks_late {}\n",
             self.cost.decisions.load(Relaxed),
             self.cost.looked_at.load(Relaxed),
             state.roster.all().len(),
             state.seats.iter().flatten().count(),
             state.roster.ready().len(),
-            state.roster.blocked().len()
+            state.roster.blocked().len(),
+            self.cost.waits_over.load(Relaxed),
+            self.cost.waits_on.load(Relaxed),
+            self.cost.waits_unknown.load(Relaxed),
+            self.cost.chunks_late.load(Relaxed)
         );
     }
 }
@@ -409,10 +444,7 @@ impl Scheduler {
                     "mali_csf::sched::Timer"
                 ),
                 news <- News::new(),
-                cost: Cost {
-                    decisions: Atomic::new(0),
-                    looked_at: Atomic::new(0),
-                },
+                cost: Cost::new(),
                 stamps: Atomic::new(0),
                 lost: AtomicFlag::new(false),
                 contended: AtomicFlag::new(false),

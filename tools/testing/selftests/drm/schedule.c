@@ -76,6 +76,29 @@ TEST(groups_of_all_priorities_and_several_vms_get_their_work_done)
 	gpu_close(&gpu);
 }
 
+/* What the driver says of its decisions, and of the sync objects that it has looked at. */
+struct decisions {
+	unsigned long long made, looked_at, groups;
+	unsigned long long over, on, unknown;
+};
+
+static int read_decisions(const struct gpu *gpu, struct decisions *d)
+{
+	char path[128];
+	FILE *file;
+	int found;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/sched", gpu->device);
+	file = fopen(path, "r");
+	if (!file)
+		return -errno;
+	found = fscanf(file, "decisions %llu looked_at %llu groups %llu in_slots %*u ready %*u "
+		       "blocked %*u waits_over %llu waits_on %llu waits_unknown %llu", &d->made,
+		       &d->looked_at, &d->groups, &d->over, &d->on, &d->unknown);
+	fclose(file);
+	return found == 6 ? 0 : -EPROTO;
+}
+
 /*
  * A group that waits for a sync object, and has lost its slot to others that are busy with it: nobody
  * but the driver can notice that its wait is over.
@@ -90,7 +113,7 @@ FIXTURE(waiting)
 
 FIXTURE_VARIANT(waiting)
 {
-	bool wide;
+	bool wide, moved;	/* moved: in a second mapping of a part of its buffer */
 	enum cs_condition condition;
 	uint64_t before, reference, after;
 };
@@ -118,7 +141,13 @@ FIXTURE_VARIANT_ADD(waiting, for_64_bits_to_fall)
 	.before = 0x300000000ull, .reference = 0x200000001ull, .after = 0x1ffffffffull,
 };
 
-#define OBJECT	0x100	/* in the data, with its error word behind it */
+FIXTURE_VARIANT_ADD(waiting, for_what_is_mapped_twice)
+{
+	.moved = true, .condition = CS_GREATER, .before = 3, .reference = 3, .after = 4,
+};
+
+#define OBJECT	0x5100	/* in the data, with its error word behind it */
+#define MOVED	0x30000000ull
 #define RESULT	0x200
 #define FLAG	0x300
 
@@ -140,7 +169,11 @@ FIXTURE_SETUP(waiting)
 	*object(rig) = variant->before;
 	cs = rig_stream(rig, 0);
 	cs_put32(&cs, rig->data.va + RESULT, 1);
-	cs_move48(&cs, 10, rig->data.va + OBJECT);
+	if (variant->moved)
+		ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, OBJECT / PAGE * PAGE, MOVED,
+				    PAGE, DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC |
+				    DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED));
+	cs_move48(&cs, 10, variant->moved ? MOVED + OBJECT % PAGE : rig->data.va + OBJECT);
 	cs_move48(&cs, 20, variant->reference);
 	if (variant->wide)
 		cs_sync_wait64(&cs, variant->condition, 10, 20);
@@ -247,6 +280,36 @@ TEST_F(waiting, the_cpu_ends_it)
 	EXPECT_EQ(2, rig->data.u32[RESULT / 4]);
 }
 
+/* To see that a wait goes on costs a look at the object, and no turn in a slot. */
+TEST_F(waiting, the_driver_itself_sees_that_it_goes_on_and_that_it_is_over)
+{
+	struct decisions before, on, over;
+	struct rig *rig = &self->rig;
+	struct cs cs = rig_stream(rig, 30);
+
+	if (read_decisions(&rig->gpu, &before))
+		SKIP(return, "this driver does not count what it looks at");
+	cs_nop(&cs);
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, group_run(&rig->gpu, self->other, 0, rig_stream_va(rig, &cs),
+				       cs_bytes(&cs), self->done));
+		ASSERT_EQ(0, sync_wait(&rig->gpu, self->done, 0, PATIENCE));
+		sleep_ms(30);
+	}
+	ASSERT_EQ(0, read_decisions(&rig->gpu, &on));
+	EXPECT_LT(before.on, on.on);
+	EXPECT_EQ(before.over, on.over);
+	EXPECT_EQ(0, on.unknown);
+
+	cs = setter(rig, 30, variant->wide, variant->after);
+	ASSERT_EQ(0, group_run(&rig->gpu, self->other, 0, rig_stream_va(rig, &cs),
+			       cs_bytes(&cs), self->done));
+	EXPECT_EQ(1, rig_wait(rig));
+	ASSERT_EQ(0, read_decisions(&rig->gpu, &over));
+	EXPECT_EQ(on.over + 1, over.over);
+	EXPECT_EQ(0, over.unknown);
+}
+
 TEST_F(waiting, jobs_of_others_do_not_end_it)
 {
 	struct rig *rig = &self->rig;
@@ -264,27 +327,6 @@ TEST_F(waiting, jobs_of_others_do_not_end_it)
 	ASSERT_EQ(0, group_run(&rig->gpu, self->other, 0, rig_stream_va(rig, &cs),
 			       cs_bytes(&cs), self->done));
 	EXPECT_EQ(1, rig_wait(rig));
-}
-
-/* What the driver says of its decisions. */
-struct decisions {
-	unsigned long long made, looked_at, groups;
-};
-
-static int read_decisions(const struct gpu *gpu, struct decisions *d)
-{
-	char path[128];
-	FILE *file;
-	int found;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/sched", gpu->device);
-	file = fopen(path, "r");
-	if (!file)
-		return -errno;
-	found = fscanf(file, "decisions %llu looked_at %llu groups %llu", &d->made, &d->looked_at,
-		       &d->groups);
-	fclose(file);
-	return found == 3 ? 0 : -EPROTO;
 }
 
 FIXTURE(tick)

@@ -116,6 +116,19 @@ pub(crate) struct CsEvents {
     pub(crate) tiler_oom: bool,
 }
 
+/// A wait for a sync object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SyncWait {
+    /// Address of the object, in the group's VM.
+    pub(crate) va: GpuVa,
+    /// Value that it is compared with, without a sign.
+    pub(crate) value: u64,
+    /// The object has 64 bits, not 32.
+    pub(crate) is_64bit: bool,
+    /// It waits until the object is greater; otherwise, until it is less or equal.
+    pub(crate) greater: bool,
+}
+
 /// Why a stream does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blocked {
@@ -126,16 +139,7 @@ pub(crate) enum Blocked {
     /// It waits for progress of another stream.
     ProgressWait,
     /// It waits for a sync object.
-    SyncWait {
-        /// Address of the object, in the group's VM.
-        va: GpuVa,
-        /// Value that it is compared with.
-        value: u64,
-        /// The object has 64 bits, not 32.
-        is_64bit: bool,
-        /// It waits until the object is greater; otherwise, until it is less or equal.
-        greater: bool,
-    },
+    SyncWait(SyncWait),
     /// It waits for deferred instructions.
     Deferred,
     /// It waits for a resource.
@@ -255,12 +259,12 @@ impl<'a> Cs<'a> {
                 } else {
                     0
                 };
-                Blocked::SyncWait {
+                Blocked::SyncWait(SyncWait {
                     va: GpuVa::new(shared.read64(output, output::STATUS_WAIT_SYNC_PTR)),
                     value: crate::regs::join(low, high),
                     is_64bit,
                     greater: status & wait::COND == wait::COND_GREATER,
-                }
+                })
             }
             4 => Blocked::Deferred,
             5 => Blocked::Resource,

@@ -28,6 +28,7 @@ use super::roster::{
     Roster, //
 };
 use super::Core;
+use crate::group::wait::Verdict;
 use crate::group::Group;
 use crate::mmu;
 
@@ -156,12 +157,16 @@ impl State {
         }
     }
 
-    /// A sync object has changed: groups that wait for one try again.
-    pub(super) fn release_blocked(&mut self) {
-        while let Some(group) = self.roster.blocked().first().cloned() {
-            group.unblock();
-            group.link().observe(|| false);
-            self.roster.list(&group, Listed::Ready);
+    /// A sync object has changed: those who wait for it can go on. `note` hears of each wait.
+    pub(super) fn release_blocked(&mut self, mut note: impl FnMut(Verdict)) {
+        let mut index = 0;
+        while let Some(group) = self.roster.blocked().get(index).cloned() {
+            group.look_at_waits(&mut note);
+            if group.link().observe(|| group.is_idle()) {
+                index += 1;
+            } else {
+                self.roster.list(&group, Listed::Ready);
+            }
         }
     }
 

@@ -23,6 +23,7 @@ use shims::uapi;
 
 use super::{
     cut,
+    GpuVa,
     MapFlags,
     Vm, //
 };
@@ -78,6 +79,15 @@ impl Memory {
         self.repeated
     }
 
+    /// The word at `offset`: see [`Mapped::read_word()`].
+    fn read_word(&self, offset: u64, wide: bool) -> Option<u64> {
+        let offset = match self.repeated {
+            true => offset % self.size,
+            false => offset,
+        };
+        self.buffer.read_word(offset, wide)
+    }
+
     /// Calls `f` with what is contiguous of `len` bytes from `offset` on, in order, until it fails.
     /// What is beyond the end of a buffer is left out. Does not allocate.
     pub(super) fn try_for_each(
@@ -106,6 +116,18 @@ impl Memory {
 }
 
 impl Vm {
+    /// The word of 4 bytes, or of 8 if `wide`, that the GPU reads at `va`. `None` if there is none, it
+    /// is not aligned, or it is in memory of others. Neither allocates nor waits for more than a change
+    /// of the map.
+    pub(crate) fn read_word(&self, va: GpuVa, wide: bool) -> Option<u64> {
+        let tree = self.tree.lock();
+        // Mappings are whole pages: an aligned word is in one of them.
+        let mapping = tree.find_first(va.get(), 1)?;
+        let inside = va.get().checked_sub(mapping.addr())?;
+        let memory = mapping.data().memory.as_ref()?;
+        memory.read_word(mapping.gem_offset().checked_add(inside)?, wide)
+    }
+
     /// The memory behind sparse mappings.
     ///
     /// # Errors
