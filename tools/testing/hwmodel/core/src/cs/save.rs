@@ -14,6 +14,7 @@ use crate::bits::low;
 const ERROR: u64 = 1 << 0;
 const DEAD: u64 = 1 << 1;
 const IN_HANDLER: u64 = 1 << 2;
+const HEAP_ANSWER: u64 = 1 << 3;
 
 fn small(word: u64) -> usize {
     usize::from(word.to_le_bytes()[0])
@@ -22,7 +23,8 @@ fn small(word: u64) -> usize {
 impl Stream {
     /// Hands all state to `put`, word by word.
     ///
-    /// What the stream waits for is not part of it: the instruction that waits is executed again.
+    /// What the stream waits for is not part of it: the instruction that waits is executed again. An
+    /// answer of the host that it has waited for is.
     pub(crate) fn save<E>(
         &self,
         now: u64,
@@ -42,11 +44,13 @@ impl Stream {
         put(self.handler.end)?;
         put(self.heap)?;
         put(self.heap_need)?;
+        put(self.heap_answer.unwrap_or(0))?;
         let mut flags = 0;
         for (set, flag) in [
             (self.error, ERROR),
             (self.block == Block::Dead, DEAD),
             (self.handler_depth.is_some(), IN_HANDLER),
+            (self.heap_answer.is_some(), HEAP_ANSWER),
         ] {
             if set {
                 flags |= flag;
@@ -94,6 +98,7 @@ impl Stream {
         };
         self.heap = get()?;
         self.heap_need = get()?;
+        let answer = get()?;
         let flags = get()?;
         self.error = flags & ERROR != 0;
         self.block = if flags & DEAD != 0 {
@@ -108,7 +113,7 @@ impl Stream {
         self.handler_depth = (flags & IN_HANDLER != 0).then_some(usize::from(bytes[4]));
         self.recheck = false;
         self.stalled = false;
-        self.heap_answer = None;
+        self.heap_answer = (flags & HEAP_ANSWER != 0).then_some(answer);
         self.ops.clear();
         let count = small(get()?);
         if self.depth > CALL_DEPTH || count > MAX_OPS {

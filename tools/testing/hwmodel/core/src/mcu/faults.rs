@@ -41,6 +41,10 @@ pub(crate) const HELP: &[(&str, &str)] = &[
         "the stream reports a fault with this exception type",
     ),
     (
+        "mcu progress CSG",
+        "the group's progress timer runs out, whatever it is doing",
+    ),
+    (
         "mcu event drop EVENT COUNT",
         "events sync|idle|progress|fatal|fault|oom|glb-idle are lost",
     ),
@@ -164,6 +168,8 @@ pub(crate) struct Faults {
     pub(crate) job_hang: u32,
     /// Reported once.
     pub(crate) exception: Option<Exception>,
+    /// The progress timer of this slot runs out once.
+    pub(crate) progress: Option<u8>,
     acks: [AckFault; 3],
     drop: [u32; EVENTS.len()],
     repeat: [u32; EVENTS.len()],
@@ -179,6 +185,7 @@ impl Faults {
             crash: false,
             job_hang: 0,
             exception: None,
+            progress: None,
             acks: [AckFault {
                 mode: AckMode::Well,
                 mask: 0,
@@ -311,6 +318,7 @@ impl Faults {
                 "hang" => self.job_hang = number32(words.next())?,
                 _ => return Err(InjectError::Unknown),
             },
+            "progress" => self.progress = Some(number8(words.next())?),
             "fatal" | "fault" => {
                 self.exception = Some(Exception {
                     group: number8(words.next())?,

@@ -247,15 +247,11 @@ impl Group {
             _ => (),
         }
         if let Some(stream) = self.streams.get_mut(index) {
-            match stream.block {
-                Block::FaultAck if (req ^ ack) & cs_in::FAULT == 0 => stream.block = Block::None,
-                Block::HeapAnswer if (req ^ ack) & cs_in::TILER_OOM == 0 => {
-                    let answer = iface::read64(bus, input + cs_in::HEAP_START)?;
-                    stream.heap_answer = Some(answer);
-                }
-                _ => (),
+            if stream.block == Block::FaultAck && (req ^ ack) & cs_in::FAULT == 0 {
+                stream.block = Block::None;
             }
         }
+        self.take_heap_answer(bus, ctl, index)?;
         if let Some(served) = self.served.get_mut(index) {
             *served = req;
         }
@@ -273,6 +269,34 @@ impl Group {
             }
         }
         Ok(())
+    }
+
+    /// The host's answer to an exhausted heap, if the stream waits for one and it is there.
+    fn take_heap_answer(
+        &mut self,
+        bus: &mut Bus<'_>,
+        ctl: &Ctl<'_>,
+        index: usize,
+    ) -> Result<(), Hitch> {
+        let reported = self.trouble.get(index).is_some_and(Option::is_none);
+        let (Some(io), Some(stream)) = (ctl.io.streams.get(index), self.streams.get_mut(index))
+        else {
+            return Ok(());
+        };
+        if stream.block != Block::HeapAnswer || !reported {
+            return Ok(());
+        }
+        let req = iface::read32(bus, io.input + cs_in::REQ)?;
+        let ack = iface::read32(bus, io.output + cs_out::ACK)?;
+        if (req ^ ack) & cs_in::TILER_OOM == 0 {
+            stream.heap_answer = Some(iface::read64(bus, io.input + cs_in::HEAP_START)?);
+        }
+        Ok(())
+    }
+
+    /// An answer that was given before the group is suspended is not lost.
+    fn take_heap_answers(&mut self, bus: &mut Bus<'_>, ctl: &Ctl<'_>) -> Result<(), Hitch> {
+        (0..ctl.streams).try_for_each(|index| self.take_heap_answer(bus, ctl, index))
     }
 
     /// When a delayed acknowledgement is due.

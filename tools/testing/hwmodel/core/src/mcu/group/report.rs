@@ -171,6 +171,10 @@ impl Group {
         ctl: &mut Ctl<'_>,
         timeout: u64,
     ) -> Result<Option<u64>, Hitch> {
+        if ctl.faults.progress == Some(ctl.id) {
+            events::raise_group(bus, ctl.io.io, ctl.id, csg_in::PROGRESS_TIMER, ctl.faults)?;
+            ctl.faults.progress = None;
+        }
         let stuck = self.streams.iter().any(Stream::has_stuck_job);
         if !stuck || timeout == 0 {
             self.stuck_since = None;

@@ -101,6 +101,7 @@ impl Group {
                 });
             }
             csg_in::SUSPEND if self.active => {
+                self.take_heap_answers(bus, ctl)?;
                 self.write_status(bus, ctl)?;
                 if self.suspend_buf == 0 {
                     let note = "suspended without a suspend buffer";
