@@ -277,6 +277,15 @@ impl<'a> Cs<'a> {
         }
     }
 
+    /// Whether a request for tiler memory has not been answered.
+    pub(crate) fn is_tiler_oom(&self) -> bool {
+        let pending = self
+            .fw
+            .shared()
+            .pending(self.pair, REQ, ACK, req::TILER_OOM);
+        pending != 0
+    }
+
     /// State of the tiler heap.
     pub(crate) fn heap(&self) -> HeapOom {
         let (shared, output) = (self.fw.shared(), self.pair.output);

@@ -50,6 +50,11 @@ impl Request {
         })
     }
 
+    /// Whether the stream in `cs` still asks for that.
+    pub(crate) fn is_of(&self, cs: &Cs<'_>) -> bool {
+        cs.is_tiler_oom() && cs.heap().address == self.context
+    }
+
     /// Gets a chunk. `Ok(0)` is a valid answer to the firmware: there is none, find another way.
     ///
     /// # Errors

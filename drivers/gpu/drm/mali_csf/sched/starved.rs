@@ -6,7 +6,8 @@
 //! mutex in between, never both.
 //!
 //! **Ordering.** A group that has left its slot meanwhile is not answered: the firmware asks again
-//! when the group is back.
+//! when the group is back. That may be in the same slot, before it asks, so that each look at a stream
+//! begins with whether it asks at all.
 //!
 //! **Blocking.** Allocates, on a workqueue of its own: nothing that signals a fence waits for it,
 //! except the GPU job that asks.
@@ -14,10 +15,12 @@
 use job::MayBlock;
 use job::Signalling;
 use kernel::prelude::*;
+use kernel::sync::atomic::Relaxed;
 use kernel::sync::Arc;
 
 use super::Core;
 use crate::fw::{
+    Cs,
     Csg,
     CsgSlot, //
 };
@@ -58,10 +61,14 @@ pub(super) fn serve(core: &Arc<Core>) {
 }
 
 fn serve_queue(core: &Arc<Core>, slot: CsgSlot, group: &Arc<Group>, n: u32) {
+    // What a stream that does not ask says of its heap is from an earlier time, or of another group.
     let request = with_slot(core, slot, group, |csg| {
-        csg.cs(n).ok_or(EINVAL).and_then(|cs| Request::read(&cs))
+        let cs = csg.cs(n).filter(Cs::is_tiler_oom)?;
+        Some(Request::read(&cs))
     });
-    let Some(request) = request else { return };
+    let Some(request) = request.flatten() else {
+        return;
+    };
     let served = request.and_then(|request| Ok((request, request.serve(group.heaps())?)));
     let Ok((request, chunk)) = served else {
         dev_warn!(
@@ -76,14 +83,16 @@ fn serve_queue(core: &Arc<Core>, slot: CsgSlot, group: &Arc<Group>, n: u32) {
     };
     let answered = Signalling::section(|_| {
         with_slot(core, slot, group, |csg| {
-            let Some(cs) = csg.cs(n) else { return };
+            let cs = csg.cs(n).filter(|cs| request.is_of(cs))?;
             cs.tiler_oom_reply(chunk);
             csg.ring_cs(1 << n);
             // Refused only if the device is going away, which ends all groups.
             let _ = core.device.fw.ring_csgs(slot.bit());
+            Some(())
         })
     });
-    if answered.is_none() {
+    if answered.flatten().is_none() {
+        core.cost.chunks_late.fetch_add(1u64, Relaxed);
         request.give_back(group.heaps(), chunk);
     }
 }

@@ -231,10 +231,28 @@ static inline void cs_heap_set(struct cs *cs, uint8_t pair)
 	cs_op(cs, 48, (uint64_t)pair << 40);
 }
 
+/* The stream at [pair] is called when the heap is exhausted and the host gives nothing. */
+static inline void cs_set_oom_handler(struct cs *cs, uint8_t pair, uint8_t length)
+{
+	cs_op(cs, 25, (uint64_t)pair << 40 | (uint64_t)length << 32 | 2);
+}
+
+/* Gives chunks back to the heap: the list from the link in [first] to that in [last]. */
+static inline void cs_finish_fragment(struct cs *cs, uint8_t first, uint8_t last)
+{
+	cs_op(cs, 11, (uint64_t)first << 40 | (uint64_t)last << 32);
+}
+
 /* Counts render passes of the heap. */
 static inline void cs_heap_operation(struct cs *cs, enum cs_heap_operation operation)
 {
 	cs_op(cs, 49, (uint64_t)operation << 32);
+}
+
+/* A compute job of r37 x r38 x r39 workgroups. */
+static inline void cs_run_compute(struct cs *cs)
+{
+	cs_op(cs, 4, 0);
 }
 
 /* A draw: vertices in r33, instances in r34, tiler context at [r40]. */
