@@ -372,7 +372,7 @@ impl Core {
     fn abandon(&self, state: &mut State, sig: &Signalling<'_>) {
         self.lost.store(true, Relaxed);
         for group in state.roster.all() {
-            group.link().leaving();
+            group.link().leaving(true);
             group.link().update(Status::lose_device);
         }
         for index in 0..MAX_SLOTS {

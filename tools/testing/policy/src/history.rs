@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) groups: Vec<View>,
     pub(crate) slots: usize,
     pub(crate) address_spaces: usize,
+    /// Of each group: when its wait for the turn that it has, or waits for, began.
+    since: Vec<u64>,
     stamp: u64,
 }
 
@@ -62,6 +64,7 @@ impl World {
             groups: Vec::new(),
             slots: 1 + random.below(MAX_SLOTS),
             address_spaces: 1 + random.below(15),
+            since: Vec::new(),
             stamp: 0,
         }
     }
@@ -74,6 +77,7 @@ impl World {
     /// A group with work that waits.
     pub(crate) fn add(&mut self, priority: Priority, vm: usize) {
         let since = self.stamp();
+        self.since.push(since);
         self.groups.push(View {
             priority,
             vm: VmKey(vm),
@@ -98,6 +102,7 @@ impl World {
             40..90 => {
                 if group.idle && matches!(group.place, Place::Waiting { .. }) {
                     group.place = Place::Waiting { since: stamp };
+                    self.since[index] = stamp;
                 }
                 group.idle = false;
             }
@@ -107,8 +112,14 @@ impl World {
 
     /// Groups that are dead and out of their slots are forgotten.
     pub(crate) fn bury(&mut self) {
-        self.groups
-            .retain(|group| group.can_run || matches!(group.place, Place::Slot { .. }));
+        self.retain(|group| group.can_run || matches!(group.place, Place::Slot { .. }));
+    }
+
+    /// All groups but these are forgotten.
+    pub(crate) fn retain(&mut self, condition: impl Fn(&View) -> bool) {
+        let mut kept = self.groups.iter().map(&condition);
+        self.since.retain(|_| kept.next().unwrap());
+        self.groups.retain(condition);
     }
 
     pub(crate) fn decide(&self, full_tick: bool) -> Decision {
@@ -126,7 +137,10 @@ impl World {
 
     pub(crate) fn carry_out(&mut self, plan: &Plan) {
         for leave in plan.leave.iter() {
-            let since = self.stamp();
+            if leave.turn_is_over {
+                self.since[leave.group] = self.stamp();
+            }
+            let since = self.since[leave.group];
             self.groups[leave.group].place = Place::Waiting { since };
         }
         for stay in plan.stay.iter() {

@@ -246,7 +246,7 @@ fn settled(seed: u64) -> World {
         world.bury();
     }
     world.groups.iter_mut().for_each(|view| view.idle = false);
-    world.groups.retain(|view| view.can_run);
+    world.retain(|view| view.can_run);
     world
 }
 
@@ -330,6 +330,53 @@ fn rotation_is_fair_to_within_one_tick() {
                     );
                 }
             }
+        }
+    }
+}
+
+/// The time in slots of so many groups, with a realtime group that wants a slot every so many
+/// periods, over a whole number of rounds.
+fn shares(groups: usize, urgent: usize, random: &mut Random) -> Vec<u32> {
+    let mut world = World::random(random);
+    world.slots = 8;
+    world.address_spaces = 15;
+    for _ in 0..groups {
+        world.add(Priority::Medium, random.below(14));
+    }
+    world.add(Priority::Realtime, 14);
+    world.groups[groups].idle = true;
+
+    let mut shares = vec![0; groups];
+    for tick in 0..12 * groups {
+        for (full_tick, wanted) in [(true, false), (false, true), (false, false)] {
+            world.groups[groups].idle = !wanted || tick % urgent != 0;
+            world.step(full_tick);
+            for (view, share) in world.groups.iter().zip(&mut shares) {
+                // The first rounds are for finding a rhythm.
+                if tick >= 4 * groups && matches!(view.place, Place::Slot { .. }) {
+                    *share += 1;
+                }
+            }
+        }
+    }
+    shares
+}
+
+/// Those that are pushed out in the middle of a period do not lose their turns.
+#[test]
+fn preemption_costs_nobody_its_share() {
+    for seed in seeds("shares").take(20) {
+        let mut random = Random::new(seed);
+        let groups = 40 + random.below(60);
+        let urgent = 2 + random.below(5);
+        let shares = shares(groups, urgent, &mut random);
+        let mean = f64::from(shares.iter().sum::<u32>()) / groups as f64;
+        for (index, share) in shares.iter().enumerate() {
+            let off = 100.0 * (f64::from(*share) - mean).abs() / mean;
+            assert!(
+                off <= 5.0,
+                "seed {seed}: group {index} of {groups} is {off:.1} % off"
+            );
         }
     }
 }

@@ -38,7 +38,7 @@ struct Inner {
     announced: bool,
     /// Its number at the scheduler.
     id: Option<GroupId>,
-    /// When it last became runnable, or left a slot.
+    /// When it last became runnable, or came to the end of its turn in a slot.
     since: u64,
     /// Queues whose tiler waits for memory.
     starved: u32,
@@ -166,12 +166,14 @@ impl Link {
     }
 
     /// The group is about to leave its slot; whatever is inserted from now on is reported to the
-    /// scheduler.
-    pub(crate) fn leaving(&self) {
+    /// scheduler. It waits behind all others if its turn is over, else where it has waited before.
+    pub(crate) fn leaving(&self, turn_is_over: bool) {
         let mut inner = self.inner.lock();
         inner.slot = None;
         inner.runnable = false;
-        inner.since = self.core.stamp();
+        if turn_is_over {
+            inner.since = self.core.stamp();
+        }
     }
 
     /// Evaluates `is_idle` for the scheduler. If it says yes, the next insertion is reported.

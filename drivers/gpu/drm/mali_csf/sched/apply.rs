@@ -149,7 +149,7 @@ fn leave(
         let Some((group, _, csg)) = seat_of(state, leave.group) else {
             continue;
         };
-        group.link().leaving();
+        group.link().leaving(leave.turn_is_over);
         csg.request_state(match leave.exit {
             Exit::Suspend => CsgState::Suspend,
             Exit::Terminate => CsgState::Terminate,

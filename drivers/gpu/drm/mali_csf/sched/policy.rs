@@ -16,7 +16,8 @@
 //!   firmware preferred so far (the highest slot priority) goes behind the waiting ones, and the
 //!   one that has waited longest comes before all others. So nobody waits for longer than there
 //!   are groups of its priority, whatever their VMs are.
-//! - Between full ticks nobody is pushed out but by a waiting realtime group.
+//! - Between full ticks nobody is pushed out but by a waiting realtime group. Who is has its place
+//!   back that it had before: it is the one that came last, whose turn has just begun.
 //! - Groups with nothing to do get the slots that are left over, those that are in a slot first:
 //!   a slot that nobody needs keeps its group, so that the next job needs no more than a doorbell.
 //! - The distinct VMs of the groups in slots must not be more than there are address space slots.
@@ -188,6 +189,8 @@ pub(crate) struct Leave {
     pub(crate) group: usize,
     /// How it leaves.
     pub(crate) exit: Exit,
+    /// It waits behind all others now; else it has its place back that it had before its turn.
+    pub(crate) turn_is_over: bool,
 }
 
 /// A group that enters a slot. Which of the free slots doesn't matter.
@@ -407,6 +410,7 @@ pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
                 } else {
                     Exit::Terminate
                 },
+                turn_is_over: snapshot.full_tick || view.idle,
             });
         }
         if view.can_run && !view.idle {
