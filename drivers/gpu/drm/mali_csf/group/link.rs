@@ -157,12 +157,19 @@ impl Link {
         }
     }
 
-    /// The group runs in `slot`.
-    pub(crate) fn entered(&self, slot: CsgSlot) {
+    /// The group runs in `slot`. Returns whether a tiler waits for memory already.
+    pub(crate) fn entered(&self, slot: CsgSlot) -> bool {
         let mut inner = self.inner.lock();
         inner.slot = Some(slot);
         inner.runnable = false;
         inner.idle = false;
+        inner.starved != 0
+    }
+
+    /// Calls `f` if the group is in a slot, and is not asked to leave it before `f` is done.
+    pub(crate) fn while_in_slot<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+        let inner = self.inner.lock();
+        inner.slot.is_some().then(f)
     }
 
     /// The group is about to leave its slot; whatever is inserted from now on is reported to the
@@ -190,9 +197,14 @@ impl Link {
         self.inner.lock().starved |= mask;
     }
 
-    /// The queues whose tilers wait for memory; the caller sees to them.
+    /// The queues whose tilers wait for memory; the caller sees to them. None of a group that is on its
+    /// way into a slot or out of it.
     pub(crate) fn take_starved(&self) -> u32 {
-        core::mem::take(&mut self.inner.lock().starved)
+        let mut inner = self.inner.lock();
+        match inner.slot {
+            Some(_) => core::mem::take(&mut inner.starved),
+            None => 0,
+        }
     }
 
     /// The order of waiting.

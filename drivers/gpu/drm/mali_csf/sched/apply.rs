@@ -270,14 +270,16 @@ fn enter(
 }
 
 /// The firmware runs `group` in `csg`.
-fn started(core: &Core, group: &Group, csg: &Csg<'_>) -> Result<(), Stuck> {
+fn started(core: &Arc<Core>, group: &Group, csg: &Csg<'_>) -> Result<(), Stuck> {
     group
         .link()
         .update(|status| status.acknowledged(acked(csg)));
     if group.link().status().state() != state::State::Active {
         return Err(Stuck);
     }
-    group.link().entered(csg.slot());
+    if group.link().entered(csg.slot()) {
+        core.feed();
+    }
     group.start_timers();
     if group.has_news() {
         core.device.fw.ring(csg.slot().doorbell())?;

@@ -7,7 +7,8 @@
 //!
 //! **Ordering.** A group that has left its slot meanwhile is not answered: the firmware asks again
 //! when the group is back. That may be in the same slot, before it asks, so that each look at a stream
-//! begins with whether it asks at all.
+//! begins with whether it asks at all. An answer is given before the group is asked to leave its slot,
+//! when it is part of what the firmware saves, or not at all.
 //!
 //! **Blocking.** Allocates, on a workqueue of its own: nothing that signals a fence waits for it,
 //! except the GPU job that asks.
@@ -84,11 +85,12 @@ fn serve_queue(core: &Arc<Core>, slot: CsgSlot, group: &Arc<Group>, n: u32) {
     let answered = Signalling::section(|_| {
         with_slot(core, slot, group, |csg| {
             let cs = csg.cs(n).filter(|cs| request.is_of(cs))?;
-            cs.tiler_oom_reply(chunk);
-            csg.ring_cs(1 << n);
-            // Refused only if the device is going away, which ends all groups.
-            let _ = core.device.fw.ring_csgs(slot.bit());
-            Some(())
+            group.link().while_in_slot(|| {
+                cs.tiler_oom_reply(chunk);
+                csg.ring_cs(1 << n);
+                // Refused only if the device is going away, which ends all groups.
+                let _ = core.device.fw.ring_csgs(slot.bit());
+            })
         })
     });
     if answered.flatten().is_none() {
