@@ -297,7 +297,7 @@ TEST_F_TIMEOUT(heap, a_chunk_that_comes_too_late_is_given_back, 120)
 			EXPECT_EQ(1, sync_status(&rig->gpu, sync[i]));
 		}
 		if (before)
-			EXPECT_EQ(before + MANY * DEEP, chunks(&rig->gpu));
+			EXPECT_GE(before + MANY * DEEP, chunks(&rig->gpu));
 		for (uint32_t i = 0; i < MANY; i++)
 			ASSERT_EQ(0, destroy_heap(rig, heap[i].handle));
 		last = late_chunks(&rig->gpu);
