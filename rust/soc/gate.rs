@@ -11,10 +11,13 @@
 //! take the power from under a guard. Who wants to end it all revokes the gate, which drops the
 //! value.
 //!
+//! While the hardware is being reset it has power, and yet nobody may touch it but who resets it:
+//! [`Gate::alone`] closes an open gate to everybody else for a while.
+//!
 //! # Locking
 //!
 //! Guards are counted in an atomic and take no lock. `control` serialises those who close, open and
-//! revoke. `value` is written by [`Gate::revoke`] only, under `control`, with the gate closed and
+//! revoke, and is held by who is [alone](Alone). `value` is written by [`Gate::revoke`] only, under `control`, with the gate closed and
 //! no guard left.
 //!
 //! # Ordering
@@ -26,8 +29,9 @@
 //! # Blocking
 //!
 //! [`Gate::enter`] never waits and may be called from hard interrupt context. Dropping an
-//! [`Opened`] and [`Gate::revoke`] sleep until all guards are gone: the
-//! caller must not hold one, nor anything that the holder of a guard may wait for.
+//! [`Opened`], [`Gate::alone`] and [`Gate::revoke`] sleep until all guards are gone: the
+//! caller must not hold one, nor anything that the holder of a guard may wait for. The first and the
+//! last wait for an [`Alone`] as well, and so does [`Gate::enter_or_wait`].
 
 use core::cell::UnsafeCell;
 use core::ops::Deref;
@@ -42,7 +46,8 @@ use kernel::{
             Full, //
         },
         Arc,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     },
 };
 
@@ -61,8 +66,8 @@ const REVOKED: u32 = 2;
 ///
 /// # Invariants
 ///
-/// `value` is only borrowed while `guards` counts the borrower and `state` was [`OPEN`] after it had
-/// been counted. It is only modified while `state` is [`REVOKED`], by the holder of `control` who
+/// `value` is only borrowed while `guards` counts the borrower, and either `state` was [`OPEN`] after
+/// it had been counted, or the borrower holds `control` and `state` is not [`REVOKED`]. It is only modified while `state` is [`REVOKED`], by the holder of `control` who
 /// set that state, after `guards` was seen to be 0.
 #[pin_data]
 pub struct Gate<T> {
@@ -111,6 +116,16 @@ impl<T> Gate<T> {
         }
         self.leave();
         None
+    }
+
+    /// As [`enter`](Self::enter), but waits while somebody is [alone](Self::alone).
+    ///
+    /// Not for whom somebody waits that is alone.
+    pub fn enter_or_wait(&self) -> Option<Entered<'_, T>> {
+        self.enter().or_else(|| {
+            let _control = self.control.lock();
+            self.enter()
+        })
     }
 
     /// Uncounts a guard, or an attempt to become one.
@@ -162,9 +177,30 @@ impl<T> Gate<T> {
         })
     }
 
+    /// Closes an open gate to everybody but the caller, and waits until all others have left. It opens
+    /// again when what this returns is dropped. `None` if the gate is not open.
+    ///
+    /// The power stays: who wants to take it waits.
+    pub fn alone(&self) -> Option<Alone<'_, T>> {
+        let control = self.control.lock();
+        if self.state.load(Acquire) != OPEN {
+            return None;
+        }
+        self.shut(CLOSED);
+        self.guards.fetch_add(1, Full);
+        // SAFETY: We are counted, hold `control`, and the state is `CLOSED`. By the type invariants
+        // nobody modifies the value before both have ended, which is when `Alone` is dropped.
+        let value = unsafe { &*self.value.get() };
+        // There is one as long as the gate is not revoked.
+        value.as_ref().map(|value| Alone {
+            entered: Entered { gate: self, value },
+            _control: control,
+        })
+    }
+
     /// Closes the gate for ever, and drops the value once everybody has left.
     pub fn revoke(&self) {
-        let _control = self.control.lock();
+        let control = self.control.lock();
         if self.state.load(Acquire) == REVOKED {
             return;
         }
@@ -172,6 +208,7 @@ impl<T> Gate<T> {
         // SAFETY: We hold `control`, have set `REVOKED` and have seen no guard since; nobody becomes
         // one in this state.
         let value = unsafe { (*self.value.get()).take() };
+        drop(control);
         drop(value);
     }
 }
@@ -199,6 +236,32 @@ impl<T> Drop for Entered<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.gate.leave();
+    }
+}
+
+/// Proof that a [`Gate`] is closed to everybody else, and that there is power behind it.
+///
+/// # Invariants
+///
+/// The state of the gate was [`OPEN`] before, and is [`CLOSED`] since `_control` is held.
+pub struct Alone<'a, T> {
+    // Before `_control`: as long as this is counted, nobody else may close the gate.
+    entered: Entered<'a, T>,
+    _control: MutexGuard<'a, ()>,
+}
+
+impl<'a, T> Deref for Alone<'a, T> {
+    type Target = Entered<'a, T>;
+
+    #[inline]
+    fn deref(&self) -> &Entered<'a, T> {
+        &self.entered
+    }
+}
+
+impl<T> Drop for Alone<'_, T> {
+    fn drop(&mut self) {
+        self.entered.gate.state.xchg(OPEN, Full);
     }
 }
 

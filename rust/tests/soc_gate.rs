@@ -162,6 +162,51 @@ mod tests {
     }
 
     #[test]
+    fn who_is_alone_has_the_value_and_nobody_else_has() -> Result {
+        let (gate, _drops) = gate()?;
+        assert!(gate.alone().is_none());
+        let open = gate.open(())?;
+        let alone = gate.alone().ok_or(EINVAL)?;
+        assert_eq!(alone.0.load(Acquire), 0);
+        assert!(gate.enter().is_none());
+        drop(alone);
+        assert!(gate.enter().is_some());
+        drop(open);
+        assert!(gate.alone().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn who_is_alone_keeps_the_power_and_lets_others_wait() -> Result {
+        let (gate, _drops) = gate()?;
+        let gone = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let open = gate.open(Power {
+            gate: gate.clone(),
+            gone: gone.clone(),
+        })?;
+        let inside = queue()?;
+        let (gate2, gone2, inside2) = (gate.clone(), gone.clone(), inside.clone());
+        workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
+            let guard = gate2.alone();
+            inside2.ready.fetch_add(1, Full);
+            inside2.queue.wake_all();
+            fsleep(Delta::from_millis(20));
+            // Still powered, as we are.
+            if guard.is_some() && gone2.load(Acquire) == 0 {
+                inside2.ready.fetch_add(1, Full);
+            }
+            drop(guard);
+        })?;
+        inside.queue.wait(|| inside.ready.load(Acquire) != 0);
+        assert!(gate.enter_or_wait().is_some());
+        drop(open);
+        assert!(gate.enter_or_wait().is_none());
+        assert_eq!(inside.ready.load(Acquire), 2);
+        assert_eq!(gone.load(Acquire), 1);
+        Ok(())
+    }
+
+    #[test]
     fn revoking_waits_for_those_inside() -> Result {
         let (gate, drops) = gate()?;
         let _open = gate.open(())?;
