@@ -24,6 +24,14 @@ pub struct Entry<D: Driver> {
     pub show: fn(&Device<D>, &SeqFile) -> Result,
 }
 
+/// A file that takes a number, and cannot be read.
+pub struct Control<D: Driver> {
+    /// The name of the file.
+    pub name: &'static CStr,
+    /// The number was written. The device may have been unplugged.
+    pub set: fn(&Device<D>, u64) -> Result,
+}
+
 /// # Safety
 ///
 /// Only for `struct drm_driver`: `minor` must belong to a `Device<D>`.
@@ -47,6 +55,36 @@ pub(crate) unsafe extern "C" fn init_callback<D: Driver>(minor: *mut bindings::d
                 core::ptr::from_ref(entry).cast_mut().cast::<c_void>(),
             )
         };
+    }
+    for control in D::CONTROLS {
+        // SAFETY: The minor is valid, and the control is static.
+        unsafe {
+            shims::shim_debugfs_add_control(
+                minor,
+                control.name.as_char_ptr(),
+                Some(set_callback::<D>),
+                core::ptr::from_ref(control).cast_mut().cast::<c_void>(),
+            )
+        };
+    }
+}
+
+/// # Safety
+///
+/// Only for files made by [`init_callback()`], with the device and the control that they were made for.
+unsafe extern "C" fn set_callback<D: Driver>(
+    dev: *mut bindings::drm_device,
+    control: *mut c_void,
+    value: u64,
+) -> c_int {
+    // SAFETY: The device removes the file before it goes away.
+    let dev = unsafe { Device::<D>::from_raw(dev) };
+    // SAFETY: By this function's requirements.
+    let control = unsafe { &*control.cast::<Control<D>>() };
+
+    match (control.set)(dev, value) {
+        Ok(()) => 0,
+        Err(e) => e.to_errno(),
     }
 }
 

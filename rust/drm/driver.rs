@@ -102,6 +102,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// Files in the device's debugfs directory.
     const DEBUGFS: &'static [debugfs::Entry<Self>] = &[];
 
+    /// Files there that take a number.
+    const CONTROLS: &'static [debugfs::Control<Self>] = &[];
+
     /// The device is unplugged: nobody is inside the bound scope, nobody will enter it again.
     ///
     /// Called before `bound` is dropped, so that work can be stopped and reference cycles broken.
@@ -153,7 +156,7 @@ impl<D: Driver> Vtable<D> {
         } else {
             None
         },
-        debugfs_init: if D::DEBUGFS.is_empty() && D::SHRINKER.is_none() {
+        debugfs_init: if D::DEBUGFS.is_empty() && D::CONTROLS.is_empty() && D::SHRINKER.is_none() {
             None
         } else {
             Some(debugfs::init_callback::<D>)

@@ -508,6 +508,32 @@ void shim_debugfs_add_file(struct drm_device *dev, const char *name,
 	drm_debugfs_add_file(dev, name, show, data);
 }
 
+struct control {
+	struct drm_device *dev;
+	int (*set)(struct drm_device *dev, void *data, u64 value);
+	void *data;
+};
+
+static int control_set(void *data, u64 value)
+{
+	struct control *control = data;
+
+	return control->set(control->dev, control->data, value);
+}
+DEFINE_DEBUGFS_ATTRIBUTE(control_fops, NULL, control_set, "%llu\n");
+
+/* The file goes when the device is unregistered, hence before what it refers to. */
+void shim_debugfs_add_control(struct drm_minor *minor, const char *name,
+			      int (*set)(struct drm_device *dev, void *data, u64 value), void *data)
+{
+	struct control *control = drmm_kmalloc(minor->dev, sizeof(*control), GFP_KERNEL);
+
+	if (!control)
+		return;
+	*control = (struct control){ .dev = minor->dev, .set = set, .data = data };
+	debugfs_create_file(name, 0200, minor->debugfs_root, control, &control_fops);
+}
+
 struct drm_device *shim_debugfs_device(struct seq_file *m)
 {
 	struct drm_debugfs_entry *entry = m->private;

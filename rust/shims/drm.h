@@ -140,6 +140,8 @@ unsigned long shim_task_size(void);
 /* debugfs */
 void shim_debugfs_add_file(struct drm_device *dev, const char *name,
 			   int (*show)(struct seq_file *m, void *unused), void *data);
+void shim_debugfs_add_control(struct drm_minor *minor, const char *name,
+			      int (*set)(struct drm_device *dev, void *data, u64 value), void *data);
 struct drm_device *shim_debugfs_device(struct seq_file *m);
 void *shim_debugfs_data(struct seq_file *m);
 
