@@ -165,6 +165,7 @@ impl Mcu {
                     return;
                 }
                 self.forget();
+                self.faults.slots_ignored = 0;
                 self.boot.start();
                 self.enter(bus, Phase::Booting);
                 bus.env.host.wake();
@@ -377,7 +378,8 @@ impl Mcu {
                 streams,
                 faults,
             };
-            if group.kick || group.late_at().is_some_and(|t| t <= now) {
+            let ignored = ctl.faults.slots_ignored.wrapping_shr(id.into()) & 1 != 0;
+            if !ignored && (group.kick || group.late_at().is_some_and(|t| t <= now)) {
                 let result = group.process(bus, &mut ctl);
                 if tolerate(result)? {
                     group.kick = false;

@@ -31,6 +31,10 @@ pub(crate) const HELP: &[(&str, &str)] = &[
         "mcu ack wrong glb|csg|cs MASK",
         "these acknowledgement bits come out inverted",
     ),
+    (
+        "mcu slot ignore CSG",
+        "requests to this group slot are ignored until the next boot",
+    ),
     ("mcu job hang COUNT", "the next jobs never complete"),
     (
         "mcu fatal CSG CS TYPE",
@@ -164,6 +168,8 @@ pub(crate) struct Faults {
     pub(crate) halt_hang: bool,
     /// The firmware dies at its next step.
     pub(crate) crash: bool,
+    /// One bit for each group slot whose requests are ignored.
+    pub(crate) slots_ignored: u32,
     /// So many next jobs hang.
     pub(crate) job_hang: u32,
     /// Reported once.
@@ -183,6 +189,7 @@ impl Faults {
             boot_fatal: false,
             halt_hang: false,
             crash: false,
+            slots_ignored: 0,
             job_hang: 0,
             exception: None,
             progress: None,
@@ -314,6 +321,10 @@ impl Faults {
                 };
                 *self.ack_mut(level) = AckFault { mode, mask };
             }
+            "slot" => match second()? {
+                "ignore" => self.slots_ignored |= 1u32.wrapping_shl(number32(words.next())?),
+                _ => return Err(InjectError::Unknown),
+            },
             "job" => match second()? {
                 "hang" => self.job_hang = number32(words.next())?,
                 _ => return Err(InjectError::Unknown),

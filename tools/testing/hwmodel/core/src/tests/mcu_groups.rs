@@ -361,6 +361,27 @@ fn requests_are_acknowledged_late_or_never_on_request() {
 }
 
 #[test]
+fn a_slot_is_ignored_on_request() {
+    let mut rig = Rig::booted();
+    rig.m.inject("mcu slot ignore 1");
+    rig.start(0, 1);
+    rig.program(
+        1,
+        &[Queue {
+            doorbell: 2,
+            ..Queue::default()
+        }],
+    );
+    assert!(!rig.request(1, csg_in::START));
+    assert!(rig.request(0, csg_in::TERMINATE));
+    assert_eq!(rig.m.count(Counter::CsgStart), 1);
+    rig.m.inject("clear");
+    rig.ring_groups(1 << 1);
+    assert_eq!(rig.get(csg_out_at(1) + csg_out::ACK) & 7, csg_in::START);
+    rig.m.assert_clean();
+}
+
+#[test]
 fn exceptions_and_lost_events_on_request() {
     let mut rig = started(1);
     rig.m.inject("mcu fault 0 0 0x58");
