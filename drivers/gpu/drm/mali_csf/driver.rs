@@ -14,9 +14,9 @@
 //!
 //! # Ordering
 //!
-//! Up: supplies, registers, clocks, GPU interrupt, reset, L2 cache, MMU, firmware, scheduler, device
-//! node. Down: device node and whoever is inside an ioctl, scheduler, firmware, MMU, L2 cache,
-//! interrupts, clocks, registers, supplies.
+//! Up: supplies, registers, clocks, reset, GPU interrupt, L2 cache, MMU, firmware, scheduler, device
+//! node. Down: device node and whoever is inside an ioctl, resets, scheduler, firmware, MMU,
+//! interrupts, L2 cache, clocks, registers, supplies.
 //!
 //! # Blocking
 //!
@@ -67,7 +67,8 @@ use crate::{
     machine::{
         Blocks,
         Booted,
-        Machine, //
+        Machine,
+        Resets, //
     },
     mmu::Mmu,
     power::Supplies,
@@ -148,11 +149,12 @@ impl Drop for Scheduling {
 
 /// What exists while the driver is bound. The order of the fields is the order of teardown.
 pub(crate) struct Bound {
+    _resets: Resets,
     scheduling: Scheduling,
     device: Arc<Device>,
     flush_id: Arc<FlushId>,
     power: Runtime,
-    _assembled: Assembled,
+    assembled: Assembled,
     _gate: Gate,
 }
 
@@ -170,6 +172,11 @@ impl Bound {
     /// The way to uses of the GPU, each of which keeps it powered.
     pub(crate) fn power(&self) -> &Arc<Handle> {
         self.power.handle()
+    }
+
+    /// What switches the GPU.
+    pub(crate) fn machine(&self) -> &Arc<Machine> {
+        &self.assembled.0
     }
 }
 
@@ -234,15 +241,16 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
         signals,
         mmu,
     };
-    machine.adopt(blocks, fw, sched, booted, raised)?;
+    let resets = machine.adopt(blocks, fw, sched, booted, raised)?;
     power.autosuspend(AUTOSUSPEND_MS);
 
     Ok(Bound {
+        _resets: resets,
         scheduling,
         device,
         flush_id,
         power,
-        _assembled: assembled,
+        assembled,
         _gate: gate,
     })
 }
@@ -333,6 +341,11 @@ fn show_sched(dev: &DrmDevice, m: &SeqFile) -> Result {
     Ok(())
 }
 
+/// The file `reset` in debugfs: whatever is written to it, the GPU is reset.
+fn reset(dev: &DrmDevice, _value: u64) -> Result {
+    dev.enter().ok_or(ENODEV)?.bound().machine().reset_now()
+}
+
 #[vtable]
 impl drm::Driver for Driver {
     type Data = ();
@@ -362,6 +375,10 @@ impl drm::Driver for Driver {
             show: show_sched,
         },
     ];
+    const CONTROLS: &'static [drm::debugfs::Control<Self>] = &[drm::debugfs::Control {
+        name: c"reset",
+        set: reset,
+    }];
 
     drm::ioctls! {
         IOWR 0 DEV_QUERY(uapi::drm_panthor_dev_query, RENDER_ALLOW) => query::dev_query,

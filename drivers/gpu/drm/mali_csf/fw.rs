@@ -343,7 +343,7 @@ impl Firmware {
     ///
     /// # Errors
     ///
-    /// `ETIMEDOUT` if it does not boot, `ENODEV`, `ENOMEM`. The next attempt loads it again.
+    /// `ETIMEDOUT` if it does not boot, `ENODEV`. The next attempt loads it again.
     pub(crate) fn restart(self: &Arc<Self>, line: &Arc<Requested<Signals>>) -> Result<Mcu> {
         if self.halted.xchg(false, Full) {
             self.request_halt(false);
@@ -431,6 +431,22 @@ impl Firmware {
         halted
     }
 
+    /// Stops the watchdog of firmware that is not asked to halt, because nothing it does is of any use
+    /// any more. The MCU is still to be stopped.
+    pub(crate) fn give_up(self: &Arc<Self>) {
+        soc::wq::cancel_delayed_sync(self);
+        self.halted.store(false, Release);
+    }
+
+    /// Whether it answers. Sleeps, at most [`PING_MS`] if it does not.
+    fn answers(&self) -> bool {
+        let global = &self.iface.global;
+        let pending = || self.shared().pending(global, REQ, ACK, glb::req::PING) != 0;
+
+        self.shared().toggle(global, REQ, ACK, glb::req::PING);
+        self.ring(Doorbell::GLOBAL).is_ok() && self.wait(PING_MS, || !pending())
+    }
+
     fn shared(&self) -> &Shared {
         &self.iface.shared
     }
@@ -508,22 +524,19 @@ impl Firmware {
 impl WorkItem for Firmware {
     type Pointer = Arc<Self>;
 
-    /// The watchdog: firmware that does not answer is lost.
+    /// The watchdog: firmware that does not answer needs a reset.
     fn run(this: Arc<Self>) {
-        let global = &this.iface.global;
-        let pending = || this.shared().pending(global, REQ, ACK, glb::req::PING) != 0;
-
-        this.shared().toggle(global, REQ, ACK, glb::req::PING);
-        if this.ring(Doorbell::GLOBAL).is_err() {
-            return;
-        }
-        if this.wait(PING_MS, || !pending()) {
+        if this.answers() {
             soc::wq::mod_delayed(&this.wq, this.clone(), msecs_to_jiffies(PING_INTERVAL_MS));
             return;
         }
-        dev_err!(this.dev, "GPU is lost: firmware does not answer\n");
+        // Out of reach is not the same as silent: somebody is switching it off then.
+        if this.regs.enter().is_none() {
+            return;
+        }
+        dev_err!(this.dev, "firmware does not answer\n");
         if let Some(sched) = this.signals.scheduler() {
-            sched.device_lost();
+            sched.require_reset();
         }
     }
 }

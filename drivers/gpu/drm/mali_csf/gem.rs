@@ -54,6 +54,9 @@ pub(crate) type Bo = drm::gem::Object<Driver>;
 /// CPU mapping of a buffer object.
 pub(crate) type Vmap = drm::gem::Vmap<Driver>;
 
+/// The memory of a BO, while it stays where it is.
+pub(crate) type Pinned = drm::gem::Pinned<Driver>;
+
 /// The driver's part of a buffer object.
 #[pin_data]
 pub(crate) struct BoData {
@@ -295,16 +298,13 @@ impl KernelBo {
         self.map = None;
     }
 
-    /// Makes what the CPU has written visible to a GPU that does not snoop.
+    /// Its memory, which stays where it is for as long as the result exists.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
-    pub(crate) fn sync_for_device(&self) -> Result {
-        self.bo
-            .pin()?
-            .sync_for_device(0, u64::try_from(self.bo.size())?);
-        Ok(())
+    /// `ENOMEM`, `ENODEV`.
+    pub(crate) fn pin(&self) -> Result<Pinned> {
+        self.bo.pin()
     }
 }
 

@@ -6,21 +6,26 @@
 //!
 //! `flush` serialises cache flushes, of which the hardware takes one at a time. It is the innermost
 //! of the driver's mutexes: holders of an address space lock take it. `seen` is for those who ask for
-//! the time, and nothing is taken inside of it.
+//! the time, and nothing is taken inside of it. `resets` is a spinlock around a reference that is
+//! cloned out of it.
 //!
 //! # Ordering
 //!
-//! A completion flag is cleared before the command is written and set by the interrupt thread.
+//! The completion flag of a flush is cleared before the command is written and set by the interrupt
+//! thread. Whoever finds the GPU in trouble notes that first and asks for a reset afterwards; the note
+//! goes when a reset is complete, and with it all that was known to be stuck.
 //!
 //! # Blocking
 //!
-//! Reset and flush wait for the interrupt thread of this block, which takes no lock that a caller
-//! could hold. Each wait ends after [`COMPLETION_MS`].
+//! A flush waits for the interrupt thread of this block, which takes no lock that a caller could hold.
+//! A reset is polled for, with everybody else kept away from the registers: no line may be reporting,
+//! as nobody could serve it. Each wait ends after [`COMPLETION_MS`].
 
 use kernel::{
     device,
     io::Io as _,
     new_mutex,
+    new_spinlock,
     prelude::*,
     sync::{
         aref::ARef,
@@ -30,7 +35,8 @@ use kernel::{
             Release, //
         },
         Arc,
-        Mutex, //
+        Mutex,
+        SpinLock, //
     },
     time::Delta, //
 };
@@ -39,6 +45,7 @@ use soc::wait::WaitQueue;
 use crate::{
     file::usage::Moment,
     irq::Events,
+    machine::Machine,
     regs::{
         self,
         gpu::*,
@@ -55,6 +62,9 @@ pub(crate) use info::Info;
 /// Longest time that a reset or a cache flush may take, in ms: far more than it needs, as there is
 /// nothing better to do with a GPU that is late than to wait.
 const COMPLETION_MS: u32 = 1000;
+
+/// How often a reset is looked at; long enough that the CPU is given away meanwhile.
+const RESET_POLL: Delta = Delta::from_micros(20);
 
 /// Longest time that the L2 cache may take to change its power state.
 const L2_TIMEOUT: Delta = Delta::from_millis(200);
@@ -73,7 +83,10 @@ pub(crate) struct Block {
     coherent: bool,
     /// Its state is unknown: it has to be reset before it is used.
     needs_reset: AtomicFlag,
-    reset_done: AtomicFlag,
+    /// A reset was begun and did not end.
+    reset_stuck: AtomicFlag,
+    /// A flush did not end.
+    flush_stuck: AtomicFlag,
     flush_done: AtomicFlag,
     #[pin]
     done: WaitQueue,
@@ -81,12 +94,13 @@ pub(crate) struct Block {
     flush: Mutex<()>,
     #[pin]
     seen: Mutex<Option<Moment>>,
+    #[pin]
+    resets: SpinLock<Option<Arc<Machine>>>,
 }
 
 impl Block {
     /// Events that the block's interrupt has to report.
-    pub(crate) const EVENTS: u32 =
-        int::FAULT | int::PROTECTED_FAULT | int::RESET_COMPLETED | int::CLEAN_CACHES_COMPLETED;
+    pub(crate) const EVENTS: u32 = int::FAULT | int::PROTECTED_FAULT | int::CLEAN_CACHES_COMPLETED;
 
     /// `coherent`: the GPU's accesses snoop the CPU's caches.
     pub(crate) fn new(
@@ -99,12 +113,20 @@ impl Block {
             regs,
             coherent,
             needs_reset: AtomicFlag::new(true),
-            reset_done: AtomicFlag::new(false),
+            reset_stuck: AtomicFlag::new(false),
+            flush_stuck: AtomicFlag::new(false),
             flush_done: AtomicFlag::new(false),
             done <- soc::new_wait_queue!("Block::done"),
             flush <- new_mutex!((), "Block::flush"),
             seen <- new_mutex!(None, "Block::seen"),
+            resets <- new_spinlock!(None, "Block::resets"),
         })
+    }
+
+    /// Whom to ask for a reset; `None` before the machine goes away.
+    pub(crate) fn set_resets(&self, machine: Option<Arc<Machine>>) {
+        let old = core::mem::replace(&mut *self.resets.lock(), machine);
+        drop(old);
     }
 
     /// Whether the GPU's accesses snoop the CPU's caches.
@@ -112,39 +134,72 @@ impl Block {
         self.coherent
     }
 
-    /// Waits until the interrupt thread has set `flag`, or until the hardware reports `event` and the
+    /// Waits until the interrupt thread has seen a flush end, or until the hardware says so and the
     /// thread is late.
-    fn wait_done(&self, flag: &AtomicFlag, event: u32, what: &str) -> Result {
-        if self.done.wait_timeout(COMPLETION_MS, || flag.load(Acquire)) {
+    fn wait_flushed(&self) -> Result {
+        let flushed = || self.flush_done.load(Acquire);
+        if self.done.wait_timeout(COMPLETION_MS, flushed) {
             return Ok(());
         }
-        if IntBlock::Gpu.rawstat(&regs::enter(&self.regs)?) & event != 0 {
+        let pending = IntBlock::Gpu.rawstat(&regs::enter(&self.regs)?);
+        if pending & int::CLEAN_CACHES_COMPLETED != 0 {
             return Ok(());
         }
-        dev_err!(self.dev, "{what} timed out\n");
+        dev_err!(self.dev, "cache flush timed out\n");
         Err(ETIMEDOUT)
     }
 
-    /// Resets the GPU. The L2 cache is off afterwards.
+    /// Resets the GPU. The L2 cache is off afterwards. No interrupt line may be reporting.
     ///
     /// # Errors
     ///
     /// `ETIMEDOUT`, `ENODEV`.
     fn soft_reset(&self) -> Result {
-        {
-            let hw = regs::enter(&self.regs)?;
-            self.reset_done.store(false, Release);
+        let hw = regs::alone(&self.regs)?;
+        // A second command would not be taken before the first one is done.
+        if !self.reset_stuck.load(Acquire) {
             IntBlock::Gpu.clear(&hw, int::RESET_COMPLETED);
             hw.write_reg(GPU_COMMAND::soft_reset());
         }
-        self.wait_done(&self.reset_done, int::RESET_COMPLETED, "soft reset")?;
+        let done = regs::poll(
+            || Ok(IntBlock::Gpu.rawstat(&hw)),
+            |pending| pending & int::RESET_COMPLETED != 0,
+            RESET_POLL,
+            Delta::from_millis(i64::from(COMPLETION_MS)),
+        );
+        self.reset_stuck.store(done.is_err(), Release);
+        done.inspect_err(|_| dev_err!(self.dev, "soft reset timed out\n"))?;
+        IntBlock::Gpu.clear(&hw, int::RESET_COMPLETED);
+        self.flush_stuck.store(false, Release);
         self.needs_reset.store(false, Release);
         Ok(())
     }
 
-    /// Something in the GPU does not do what it must: nothing but a reset helps.
-    pub(crate) fn require_reset(&self) {
+    /// The GPU has just been given power: nothing of before is going on any more.
+    pub(crate) fn powered(&self) {
+        self.reset_stuck.store(false, Release);
+        self.flush_stuck.store(false, Release);
+    }
+
+    /// The state of the GPU is not known: it is reset before it is used again. For those who are about
+    /// to switch it on or off.
+    pub(crate) fn distrust(&self) {
         self.needs_reset.store(true, Release);
+    }
+
+    /// Something in the GPU does not do what it must, and nothing but a reset helps: sees to it that
+    /// there is one. Does not sleep.
+    pub(crate) fn require_reset(&self) {
+        self.distrust();
+        let machine = self.resets.lock().clone();
+        if let Some(machine) = machine {
+            machine.request_reset();
+        }
+    }
+
+    /// Whether the GPU is of no use before it was reset.
+    pub(crate) fn needs_reset(&self) -> bool {
+        self.needs_reset.load(Acquire)
     }
 
     /// Resets the GPU if that is the only way to a known state.
@@ -153,7 +208,7 @@ impl Block {
     ///
     /// `ETIMEDOUT`, `ENODEV`.
     pub(crate) fn reset_if_needed(&self) -> Result {
-        match self.needs_reset.load(Acquire) {
+        match self.needs_reset() {
             true => self.soft_reset(),
             false => Ok(()),
         }
@@ -162,11 +217,11 @@ impl Block {
     /// Brings the GPU to where its clocks and its power may go: everything in its caches is written
     /// back, or given up with a reset. The MCU has stopped, or never will.
     pub(crate) fn settle(&self) {
-        if !self.needs_reset.load(Acquire) && self.l2_power_off().is_ok() {
+        if !self.needs_reset() && self.l2_power_off().is_ok() {
             return;
         }
         // If that fails too, it is tried again before the GPU is used again.
-        self.require_reset();
+        self.distrust();
         let _ = self.soft_reset();
     }
 
@@ -174,16 +229,21 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// `ETIMEDOUT`, `ENODEV`.
+    /// `ETIMEDOUT`, also if an earlier one is still going on; `ENODEV`.
     pub(crate) fn flush_caches(&self) -> Result {
         let _flush = self.flush.lock();
+        if self.flush_stuck.load(Acquire) {
+            return Err(ETIMEDOUT);
+        }
         {
             let hw = regs::enter(&self.regs)?;
             self.flush_done.store(false, Release);
             hw.write_reg(GPU_COMMAND::flush_caches());
         }
-        self.wait_done(&self.flush_done, int::CLEAN_CACHES_COMPLETED, "cache flush")
-            .inspect_err(|_| self.require_reset())
+        self.wait_flushed().inspect_err(|_| {
+            self.flush_stuck.store(true, Release);
+            self.require_reset();
+        })
     }
 
     /// Waits until no L2 slice is between two states.
@@ -223,7 +283,10 @@ impl Block {
                     L2_TIMEOUT,
                 )
             })
-            .inspect_err(|_| dev_err!(self.dev, "L2 cache does not power on\n"))?;
+            .inspect_err(|_| {
+                dev_err!(self.dev, "L2 cache does not power on\n");
+                self.distrust();
+            })?;
         Ok(())
     }
 
@@ -249,17 +312,13 @@ impl Block {
             .inspect_err(|_| dev_err!(self.dev, "L2 cache does not power off\n"))
     }
 
-    /// System timestamp, in ticks of its own rate.
+    /// The way to the counters, for a caller who uses the GPU. Waits while the GPU is being reset.
     ///
     /// # Errors
     ///
     /// `ENODEV`.
-    pub(crate) fn timestamp(&self) -> Result<u64> {
-        let hw = regs::enter(&self.regs)?;
-        Ok(regs::read_counter(
-            || hw.read(TIMESTAMP_LO).into_raw(),
-            || hw.read(TIMESTAMP_HI).into_raw(),
-        ))
+    pub(crate) fn counters(&self) -> Result<Counters<'_>> {
+        Ok(Counters(self.regs.enter_or_wait().ok_or(ENODEV)?))
     }
 
     /// The system timestamp and the kernel's clock, read together.
@@ -270,7 +329,7 @@ impl Block {
     pub(crate) fn moment(&self) -> Result<Moment> {
         drm::time::uninterrupted(|| {
             Ok(Moment {
-                ticks: self.timestamp()?,
+                ticks: Counters(regs::enter(&self.regs)?).timestamp(),
                 ns: drm::time::local_clock(),
             })
         })
@@ -285,29 +344,32 @@ impl Block {
         }
         seen.unwrap_or(began)
     }
+}
+
+/// The GPU's counters, which can be read as long as this exists.
+pub(crate) struct Counters<'a>(Hw<'a>);
+
+impl Counters<'_> {
+    /// System timestamp, in ticks of its own rate.
+    pub(crate) fn timestamp(&self) -> u64 {
+        regs::read_counter(
+            || self.0.read(TIMESTAMP_LO).into_raw(),
+            || self.0.read(TIMESTAMP_HI).into_raw(),
+        )
+    }
 
     /// What the GPU adds to the system timestamp, in its ticks.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV`.
-    pub(crate) fn timestamp_offset(&self) -> Result<u64> {
-        let hw = regs::enter(&self.regs)?;
-        let lo = hw.read(TIMESTAMP_OFFSET_LO).into_raw();
-        Ok(regs::join(lo, hw.read(TIMESTAMP_OFFSET_HI).into_raw()))
+    pub(crate) fn timestamp_offset(&self) -> u64 {
+        let lo = self.0.read(TIMESTAMP_OFFSET_LO).into_raw();
+        regs::join(lo, self.0.read(TIMESTAMP_OFFSET_HI).into_raw())
     }
 
     /// Cycles of the core clock.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV`.
-    pub(crate) fn cycle_count(&self) -> Result<u64> {
-        let hw = regs::enter(&self.regs)?;
-        Ok(regs::read_counter(
-            || hw.read(CYCLE_COUNT_LO).into_raw(),
-            || hw.read(CYCLE_COUNT_HI).into_raw(),
-        ))
+    pub(crate) fn cycle_count(&self) -> u64 {
+        regs::read_counter(
+            || self.0.read(CYCLE_COUNT_LO).into_raw(),
+            || self.0.read(CYCLE_COUNT_HI).into_raw(),
+        )
     }
 }
 
@@ -331,9 +393,6 @@ impl Events for Block {
             dev_warn!(self.dev, "GPU fault in protected mode\n");
         }
 
-        if events & int::RESET_COMPLETED != 0 {
-            self.reset_done.store(true, Release);
-        }
         if events & int::CLEAN_CACHES_COMPLETED != 0 {
             self.flush_done.store(true, Release);
         }

@@ -331,7 +331,7 @@ impl Mmu {
 
         self.line.disable(slot.bit());
         if state.hw(slot)?.stuck {
-            // That the device is lost was said when this happened.
+            // A reset was asked for when this happened.
             state.hw(slot)?.enabled = false;
             return Ok(());
         }
@@ -360,7 +360,7 @@ impl Mmu {
             owner.set_slot(None);
         }
         if let Ok(hw) = state.hw(slot) {
-            // A fault stays a fault until the interrupt is cleared, and nothing unsticks a command.
+            // A fault stays a fault until the interrupt is cleared, and a stuck command until a reset.
             *hw = SlotHw {
                 faulty: hw.faulty,
                 stuck: hw.stuck,
@@ -421,7 +421,7 @@ impl Mmu {
         // After unbind there is nothing left to be switched off.
         if let Err(err) = self.disable(&mut state, slot, false) {
             if err != ENODEV {
-                self.report_lost(c"address space cannot be switched off");
+                self.report(c"address space cannot be switched off");
             }
         }
         self.forget(&mut state, slot);
@@ -433,7 +433,7 @@ impl Mmu {
         let Some(slot) = space.slot() else { return };
         if let Err(err) = self.disable(&mut state, slot, false) {
             if err != ENODEV {
-                self.report_lost(c"address space cannot be switched off");
+                self.report(c"address space cannot be switched off");
             }
         }
     }
@@ -462,7 +462,7 @@ impl Mmu {
         hw.write(regs::at(slot.index())?, AS_LOCKADDR_LO::from_raw(lo));
         hw.write(regs::at(slot.index())?, AS_LOCKADDR_HI::from_raw(hi));
         self.command(&mut state, &hw, slot, Command::Lock)
-            .inspect_err(|_| self.report_lost(c"address space cannot be locked"))?;
+            .inspect_err(|_| self.report(c"address space cannot be locked"))?;
         state.hw(slot)?.locked = true;
         Ok(())
     }
@@ -481,7 +481,7 @@ impl Mmu {
             .flush_caches()
             .and_then(|()| self.command(&mut state, &hw, slot, Command::Unlock));
         if done.is_err() {
-            self.report_lost(c"address space cannot be unlocked");
+            self.report(c"address space cannot be unlocked");
         }
     }
 
@@ -500,19 +500,16 @@ impl Mmu {
             if state.slots.owner(slot).is_none() {
                 continue;
             }
-            // Nothing can be done about an error here: the GPU is reset when it is used next.
+            // Nothing can be done about an error here: the GPU is reset before it is used again.
             dead = dead || self.disable(&mut state, slot, false).is_err();
             self.forget(&mut state, slot);
         }
     }
 
     /// The hardware does not do what it must.
-    fn report_lost(&self, why: &'static CStr) {
-        dev_err!(self.dev, "GPU is lost: {why}\n");
-        let sched = self.sched.lock().clone();
-        if let Some(sched) = sched {
-            sched.device_lost();
-        }
+    fn report(&self, why: &'static CStr) {
+        dev_err!(self.dev, "{why}\n");
+        self.gpu.require_reset();
     }
 
     /// Whether the slot has reported a fault that nobody has taken.
@@ -550,21 +547,21 @@ impl Mmu {
 
 impl Events for Mmu {
     fn handle(&self, events: u32) {
-        let mut lost = false;
+        let mut stuck = false;
         for slot in (0..MAX_SLOTS).filter_map(AsSlot::new) {
             if events & slot.bit() == 0 {
                 continue;
             }
             let mut state = self.slots.lock();
             // It may have been taken when the slot was activated.
-            lost |= match self.fault_pending(slot) {
+            stuck |= match self.fault_pending(slot) {
                 Ok(true) => self.take_fault(&mut state, slot).is_err(),
                 Ok(false) => false,
                 Err(_) => return,
             };
         }
-        if lost {
-            self.report_lost(c"faulty address space cannot be switched off");
+        if stuck {
+            self.report(c"faulty address space cannot be switched off");
         }
         let sched = self.sched.lock().clone();
         if let Some(sched) = sched {

@@ -43,6 +43,9 @@ pub(crate) type Regs = soc::gate::Gate<Window>;
 /// Access to the registers: they are powered and not in reset as long as this lives.
 pub(crate) type Hw<'a> = soc::gate::Entered<'a, Window>;
 
+/// Access to the registers that nobody else has at the same time.
+pub(crate) type Alone<'a> = soc::gate::Alone<'a, Window>;
+
 /// Offset of the page with LATEST_FLUSH, which user space may map.
 pub(crate) const FLUSH_ID_PAGE: usize = 0x1_0000;
 
@@ -89,6 +92,15 @@ pub(crate) fn at<T: RegisterArray + Array>(index: usize) -> Result<RegisterArray
 /// `ENODEV` while the registers can't be used.
 pub(crate) fn enter(regs: &Regs) -> Result<Hw<'_>> {
     regs.enter().ok_or(ENODEV)
+}
+
+/// Keeps everybody else out, and waits until they have left. Not with a lock held that they may take.
+///
+/// # Errors
+///
+/// `ENODEV` if the registers can't be used.
+pub(crate) fn alone(regs: &Regs) -> Result<Alone<'_>> {
+    regs.alone().ok_or(ENODEV)
 }
 
 /// Reads with `read` until `done` says so, with pauses of `pause`, for at least `timeout`. Sleeps.

@@ -21,7 +21,9 @@
 //!
 //! **Blocking.** The tick is part of the way from commit to signal: it waits for the firmware, in
 //! bounded time, and for nothing else. Groups are freed, and heaps grown, by work items of their own,
-//! because that allocates or takes locks that allocations are made under.
+//! because that allocates or takes locks that allocations are made under. Once it is known that nothing
+//! but a reset helps, no decisions are made until there was one; they are never waited for by it for
+//! longer than the firmware is by them.
 
 use job::Domain;
 use job::MayBlock;
@@ -61,6 +63,7 @@ use kernel::workqueue::{
 use soc::wq;
 
 pub(crate) mod apply;
+mod evacuate;
 pub(crate) mod events;
 pub(crate) mod policy;
 mod policy_examples;
@@ -195,9 +198,7 @@ impl WorkItem<TICK> for Core {
         }
         let (next, garbage) = Signalling::section(|sig| this.decide(sig));
         this.schedule(next);
-        if garbage {
-            let _ = this.memory.enqueue::<_, REAP>(this.clone());
-        }
+        this.reap(garbage);
     }
 }
 
@@ -270,7 +271,14 @@ impl Core {
         let _ = self.memory.enqueue::<_, FEED>(self.clone());
     }
 
-    /// Whether the device can't be used any more.
+    /// There may be groups to be dropped, if `garbage` says so.
+    fn reap(self: &Arc<Self>, garbage: bool) {
+        if garbage {
+            let _ = self.memory.enqueue::<_, REAP>(self.clone());
+        }
+    }
+
+    /// Whether the device can't be used at present, because a reset has failed.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Relaxed)
     }
@@ -303,17 +311,20 @@ impl Core {
     /// whether there are groups to be dropped.
     fn decide(self: &Arc<Self>, sig: &Signalling<'_>) -> (Option<Jiffies>, bool) {
         let mut state = self.state.lock();
-        let next = match self.is_lost() {
-            true => Ok(None),
-            false => self.rotate(&mut state, sig),
-        };
-        let next = match next {
-            Ok(next) if !self.is_lost() => next,
-            _ => {
-                self.abandon(&mut state, sig);
-                None
+        let gpu = &self.device.gpu;
+        let mut next = None;
+        if self.is_lost() {
+            self.abandon(&mut state, sig);
+        } else if !gpu.needs_reset() || state.asleep {
+            match self.rotate(&mut state, sig) {
+                Ok(due) => next = due,
+                Err(apply::Stuck) => gpu.require_reset(),
             }
-        };
+        }
+        if state.closed && gpu.needs_reset() {
+            // There will be no reset any more.
+            self.abandon(&mut state, sig);
+        }
         state.seen.clear();
         (next, core::mem::take(&mut state.garbage))
     }
@@ -335,7 +346,9 @@ impl Core {
         if self.sync_updated.xchg(false, Full) {
             state.release_blocked(|verdict| self.cost.note(verdict));
         }
-        apply::refresh(self, state)?;
+        if !state.asleep {
+            apply::refresh(self, state)?;
+        }
         state.look();
         self.cost.decisions.fetch_add(1u64, Relaxed);
         let looked_at = u64::try_from(state.seen.views.len()).unwrap_or(0);
@@ -368,9 +381,8 @@ impl Core {
         Ok(Some(msecs_to_jiffies(millis)))
     }
 
-    /// The firmware doesn't answer, so nothing will: ends all groups.
+    /// Nothing will run any more: ends all groups.
     fn abandon(&self, state: &mut State, sig: &Signalling<'_>) {
-        self.lost.store(true, Relaxed);
         for group in state.roster.all() {
             group.link().leaving(true);
             group.link().update(Status::lose_device);
@@ -526,39 +538,59 @@ impl Scheduler {
         events::mmu_fault(&self.core);
     }
 
-    /// The hardware can't be used any more: all groups end.
-    pub(crate) fn device_lost(&self) {
-        self.core.lost.store(true, Relaxed);
-        self.core.kick();
+    /// The firmware does not do as it is told: there has to be a reset.
+    pub(crate) fn require_reset(&self) {
+        self.core.device.gpu.require_reset();
     }
 
-    /// The GPU is about to be switched off: takes all groups out of their slots. Those that can run
-    /// go on when the GPU is back. A lost device counts as found then.
+    /// The GPU is about to be switched off, or reset: takes all groups out of their slots. Those that
+    /// can run and could be saved go on when the GPU is back.
     pub(crate) fn sleep(&self) {
-        Signalling::section(|sig| {
-            self.core.state.lock().asleep = true;
-            self.core.decide(sig);
+        let garbage = Signalling::section(|sig| {
+            let mut state = self.core.state.lock();
+            state.asleep = true;
+            evacuate::evacuate(&self.core, &mut state, sig);
+            state.seen.clear();
+            core::mem::take(&mut state.garbage)
         });
-        // Whoever was there when it was lost has ended with the decision.
-        self.core.lost.store(false, Relaxed);
+        self.core.reap(garbage);
     }
 
     /// The GPU is back.
     pub(crate) fn wake(&self) {
+        self.found();
         self.core.state.lock().asleep = false;
         self.core.kick();
     }
 
+    /// A reset has failed: all groups end, and there will be no new ones until the GPU is back or off.
+    pub(crate) fn lose(&self) {
+        self.core.lost.store(true, Relaxed);
+        let (_, garbage) = Signalling::section(|sig| self.core.decide(sig));
+        self.core.reap(garbage);
+    }
+
+    /// Whether the last reset has failed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.core.is_lost()
+    }
+
+    /// A lost device may be used again, as far as is known.
+    pub(crate) fn found(&self) {
+        self.core.lost.store(false, Relaxed);
+    }
+
     /// The GPU was to come back and did not: ends the groups with jobs, which would wait for ever.
     pub(crate) fn strand(&self) {
-        Signalling::section(|sig| {
+        let (_, garbage) = Signalling::section(|sig| {
             for group in self.core.state.lock().roster.all() {
                 if group.has_jobs() {
                     group.link().fail(Status::lose_device);
                 }
             }
-            self.core.decide(sig);
+            self.core.decide(sig)
         });
+        self.core.reap(garbage);
     }
 
     /// Ends all groups and all activity. The hardware must still be alive, or off, or lost.

@@ -20,6 +20,7 @@ use super::image::{
 use crate::{
     gem::{
         KernelBo,
+        Pinned,
         Place,
         Vmap, //
     },
@@ -32,17 +33,22 @@ use crate::{
 
 /// A section of the image, in memory.
 struct Section {
+    /// Mapped and pinned for as long as it exists, so that to load it again takes no memory and no lock.
     bo: KernelBo,
+    pinned: Pinned,
     /// What it begins with; the rest is zero.
     data: KVVec<u8>,
 }
 
 impl Section {
     /// Puts it into the state in which the MCU boots from it.
-    fn load(&self, map: &Vmap) -> Result {
+    fn load(&self) -> Result {
+        let map = self.bo.map()?;
         map.copy_from_slice(0, &self.data)?;
         map.fill(self.data.len(), map.len() - self.data.len(), 0)?;
-        self.bo.sync_for_device()
+        // The GPU need not snoop.
+        self.pinned.sync_for_device(0, u64::try_from(map.len())?);
+        Ok(())
     }
 }
 
@@ -90,9 +96,8 @@ impl Memory {
             }
 
             let va = GpuVa::new(u64::from(section.va));
-            let bo =
-                KernelBo::new_gpu_only(&vm, usize::try_from(section.size)?, flags, Place::At(va))
-                    .inspect_err(|err| {
+            let bo = KernelBo::new(&vm, usize::try_from(section.size)?, flags, Place::At(va))
+                .inspect_err(|err| {
                     dev_err!(dev, "firmware section at {:#x}: {err:?}\n", section.va);
                 })?;
             let mut data = KVVec::with_capacity(section.data.len(), GFP_KERNEL)?;
@@ -100,7 +105,8 @@ impl Memory {
             if section.va == SHARED_START {
                 shared = Some(sections.len());
             }
-            sections.push(Section { bo, data }, GFP_KERNEL)?;
+            let pinned = bo.pin()?;
+            sections.push(Section { bo, pinned, data }, GFP_KERNEL)?;
         }
         // The image was refused if it had none.
         let shared = sections.get(shared.ok_or(EINVAL)?).ok_or(EINVAL)?;
@@ -115,10 +121,9 @@ impl Memory {
         &self.vm
     }
 
-    /// Loads all sections again, those included that nobody should have changed.
+    /// Loads all sections again, those included that nobody should have changed. Takes no memory:
+    /// fences may wait for it.
     pub(super) fn reload(&self) -> Result {
-        self.sections
-            .iter()
-            .try_for_each(|section| section.load(&section.bo.vmap()?))
+        self.sections.iter().try_for_each(Section::load)
     }
 }

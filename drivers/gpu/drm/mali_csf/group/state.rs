@@ -15,7 +15,7 @@
 //! be trusted then, and nothing is saved from it.
 //!
 //! Beside the state, a group collects reasons why it can't run any more: it was destroyed, one of
-//! its queues met a fatal fault, a job of it ran for too long, or the device was lost under it.
+//! its queues met a fatal fault, a job of it ran for too long, or the device was reset under it.
 
 use kernel::prelude::*;
 use shims::uapi;
@@ -119,6 +119,10 @@ impl Status {
 
     /// The firmware acknowledged the state field; `None` with a value that has no meaning.
     pub(crate) fn acknowledged(&mut self, acked: Option<CsgState>) {
+        if acked.is_none() {
+            // Not its own fault.
+            self.lose_device();
+        }
         self.state = match acked {
             Some(CsgState::Start | CsgState::Resume) => State::Active,
             Some(CsgState::Suspend) => State::Suspended,
@@ -196,6 +200,10 @@ mod tests {
         status.acknowledged(None);
         assert_eq!(status.state(), State::Unknown);
         assert!(!status.can_run());
+        assert_eq!(
+            status.to_uapi().0,
+            uapi::DRM_PANTHOR_GROUP_STATE_TIMEDOUT | uapi::DRM_PANTHOR_GROUP_STATE_INNOCENT
+        );
     }
 
     #[test]

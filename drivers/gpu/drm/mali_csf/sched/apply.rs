@@ -8,7 +8,8 @@
 //! address spaces are free. The last events of a slot are handled while it still belongs to the
 //! group that they are meant for.
 //!
-//! **Blocking.** Each of the two rounds of requests waits for at most [`ACK_TIMEOUT_MS`] per slot.
+//! **Blocking.** Each of the two rounds of requests waits for at most [`ACK_TIMEOUT_MS`]: what came in
+//! time for one slot is what the others get.
 
 use job::Signalling;
 use kernel::prelude::*;
@@ -36,7 +37,7 @@ use crate::group::Group;
 
 /// Time that the firmware has to acknowledge a request, in milliseconds.
 ///
-/// It takes microseconds. A firmware that misses it costs all groups, so this leaves room for a
+/// It takes microseconds. A firmware that misses it costs a reset, so this leaves room for a
 /// processor that was busy elsewhere.
 const ACK_TIMEOUT_MS: u32 = 1000;
 
@@ -49,7 +50,7 @@ impl From<Error> for Stuck {
     }
 }
 
-fn csg(core: &Core, index: usize) -> Option<Csg<'_>> {
+pub(super) fn csg(core: &Core, index: usize) -> Option<Csg<'_>> {
     let index = u32::try_from(index).ok()?;
     Some(
         core.device
@@ -70,13 +71,12 @@ fn acked(csg: &Csg<'_>) -> Option<CsgState> {
     .find(|state| u32::from(*state as u8) == csg.acked_state())
 }
 
-fn wait(core: &Core, csg: &Csg<'_>, bits: CsgReq) -> Result<(), Stuck> {
-    csg.wait_acks(bits, ACK_TIMEOUT_MS).map_err(|_| {
+fn wait(core: &Core, csg: &Csg<'_>, bits: CsgReq, timeout_ms: u32) -> Result<(), Stuck> {
+    csg.wait_acks(bits, timeout_ms).map_err(|_| {
         dev_err!(
             core.device.dev,
-            "CSG slot {}: request not acknowledged within {} ms\n",
-            csg.slot().index(),
-            ACK_TIMEOUT_MS
+            "CSG slot {}: request not acknowledged\n",
+            csg.slot().index()
         );
         Stuck
     })
@@ -124,7 +124,7 @@ pub(super) fn refresh(core: &Core, state: &State) -> Result<(), Stuck> {
             continue;
         };
         if slots & csg.slot().bit() != 0 {
-            wait(core, &csg, CsgReq::STATUS_UPDATE)?;
+            wait(core, &csg, CsgReq::STATUS_UPDATE, ACK_TIMEOUT_MS)?;
             seat.group.refresh(&csg);
         }
     }
@@ -145,11 +145,17 @@ fn leave(
     };
 
     let mut slots = 0;
+    // Slots whose last request was never acknowledged: another one would be no better.
+    let mut late = 0;
     for leave in plan.leave.iter() {
         let Some((group, _, csg)) = seat_of(state, leave.group) else {
             continue;
         };
         group.link().leaving(leave.turn_is_over);
+        if csg.pending(CsgReq::STATE) {
+            late |= csg.slot().bit();
+            continue;
+        }
         csg.request_state(match leave.exit {
             Exit::Suspend => CsgState::Suspend,
             Exit::Terminate => CsgState::Terminate,
@@ -165,16 +171,28 @@ fn leave(
             slots |= csg.slot().bit();
         }
     }
+    let mut done = match late {
+        0 => Ok(()),
+        _ => Err(Stuck),
+    };
     if slots == 0 {
-        return Ok(());
+        return done;
     }
     core.device.fw.ring_csgs(slots)?;
 
+    let mut timeout_ms = ACK_TIMEOUT_MS;
     for leave in plan.leave.iter() {
         let Some((group, index, csg)) = seat_of(state, leave.group) else {
             continue;
         };
-        wait(core, &csg, CsgReq::STATE)?;
+        if late & csg.slot().bit() != 0 {
+            continue;
+        }
+        if wait(core, &csg, CsgReq::STATE, timeout_ms).is_err() {
+            timeout_ms = 0;
+            done = Err(Stuck);
+            continue;
+        }
         group
             .link()
             .update(|status| status.acknowledged(acked(&csg)));
@@ -183,7 +201,7 @@ fn leave(
         group.stop_timers();
         vacate(core, state, index);
         if group.link().status().state() == state::State::Unknown {
-            return Err(Stuck);
+            done = Err(Stuck);
         }
         state.sort(&group, sig);
         // Work that came after the snapshot, while the group was still in its slot, was announced
@@ -197,13 +215,13 @@ fn leave(
         if let (Some(priority), Some((_, index, csg))) =
             (stay.new_slot_priority, seat_of(state, stay.group))
         {
-            wait(core, &csg, CsgReq::ENDPOINT_CONFIG)?;
+            wait(core, &csg, CsgReq::ENDPOINT_CONFIG, timeout_ms)?;
             if let Some(seat) = state.seats.get_mut(index).and_then(Option::as_mut) {
                 seat.slot_priority = priority;
             }
         }
     }
-    Ok(())
+    done
 }
 
 /// Second round: groups enter.
@@ -214,6 +232,7 @@ fn enter(
     sig: &Signalling<'_>,
 ) -> Result<(), Stuck> {
     let mut slots = 0;
+    let mut done = Ok(());
     for enter in plan.enter.iter() {
         let Some(group) = state.seen.groups.get(enter.group).cloned() else {
             continue;
@@ -228,6 +247,10 @@ fn enter(
         };
         let space = match group.vm().activate() {
             Ok(space) => space,
+            Err(_) if core.device.gpu.needs_reset() => {
+                done = Err(Stuck);
+                break;
+            }
             Err(_) => {
                 // Its VM can't be used any more: that is this group's problem only.
                 group.link().update(|s| s.fatal(group.all_queues()));
@@ -252,10 +275,11 @@ fn enter(
         }
     }
     if slots == 0 {
-        return Ok(());
+        return done;
     }
     core.device.fw.ring_csgs(slots)?;
 
+    let mut timeout_ms = ACK_TIMEOUT_MS;
     for (index, seat) in state.seats.iter().enumerate() {
         let (Some(seat), Some(csg)) = (seat, csg(core, index)) else {
             continue;
@@ -263,10 +287,15 @@ fn enter(
         if slots & csg.slot().bit() == 0 {
             continue;
         }
-        wait(core, &csg, CsgReq::STATE | CsgReq::ENDPOINT_CONFIG)?;
-        started(core, &seat.group, &csg)?;
+        let requested = CsgReq::STATE | CsgReq::ENDPOINT_CONFIG;
+        if wait(core, &csg, requested, timeout_ms).is_err() {
+            timeout_ms = 0;
+            done = Err(Stuck);
+        } else if started(core, &seat.group, &csg).is_err() {
+            done = Err(Stuck);
+        }
     }
-    Ok(())
+    done
 }
 
 /// The firmware runs `group` in `csg`.

@@ -82,7 +82,7 @@ fn take_for(core: &Arc<Core>, csg: &Csg<'_>, group: Option<&Group>, sig: &Signal
             report(core, "FATAL", csg, n, group, &fatal);
             group.link().update(|status| status.fatal(1 << n));
             if fatal.is_unrecoverable() {
-                core.lost.store(true, Relaxed);
+                core.device.gpu.require_reset();
             }
             kick = true;
         }
