@@ -6,8 +6,9 @@
  * records: "N records", then one line for each; writing "reset" forgets them.
  * inject: write one command to make the model misbehave, or "expect KIND COUNT" before a test
  * breaks a rule on purpose; reading lists the commands.
- * power: which clocks, supplies and domains were switched, in order: "+NAME" on, "-NAME" off, "!NAME"
- * refused to go on; writing "reset" starts anew, "refuse NAME COUNT" lets the next COUNT attempts fail.
+ * power: which clocks, supplies and domains were switched, in order: "+NAME" on, "-NAME" off, "=NAME VALUE"
+ * another rate or voltage, "!NAME" refused to go on, "!=NAME" refused to change; writing "reset" starts anew,
+ * "refuse NAME COUNT" or "refuse =NAME COUNT" lets the next COUNT attempts fail.
  * as/N: what the table walker finds in address space N; 8 bytes for each page of 4 KiB, the table
  * entry for that page, or zero.
  */

@@ -58,6 +58,11 @@ enum soc_domain {
 	SOC_DOMAIN_NPU2,
 	/* Carries the three above; to the core it is the supply. */
 	SOC_DOMAIN_NPU,
+	/* Further ones of the GPU, on trees that attach it to them; to the core they are one. */
+	SOC_DOMAIN_GPU1,
+	SOC_DOMAIN_GPU2,
+	SOC_DOMAIN_GPU3,
+	SOC_DOMAIN_GPU4,
 	SOC_DOMAINS,
 };
 

@@ -36,7 +36,10 @@
 #define RATE_MIN		100000000UL
 #define RATE_MAX		1000000000UL
 
-/* What was switched, in order: "+NAME" on, "-NAME" off, "!NAME" refused to go on. */
+/*
+ * What was switched, in order: "+NAME" on, "-NAME" off, "=NAME VALUE" another rate in Hz or voltage in uV,
+ * "!NAME" refused to go on, "!=NAME" refused to change.
+ */
 #define LOG_SIZE		16384
 
 static DEFINE_RAW_SPINLOCK(soc_power_log_lock);
@@ -46,26 +49,57 @@ static size_t soc_power_log_len;
 static char soc_power_refuses[32];
 static unsigned int soc_power_refusals;
 
-/* Notes that @name goes on or off. An error if it shall refuse. */
-static int soc_power_note(const char *name, bool on)
+static bool soc_power_refused(const char *name)
 {
-	size_t left, len;
-	bool refused;
-	char *at;
+	lockdep_assert_held(&soc_power_log_lock);
+	if (!soc_power_refusals || strcmp(name, soc_power_refuses))
+		return false;
+	soc_power_refusals--;
+	return true;
+}
 
-	guard(raw_spinlock_irqsave)(&soc_power_log_lock);
-	refused = on && soc_power_refusals && !strcmp(name, soc_power_refuses);
-	if (refused)
-		soc_power_refusals--;
-	at = soc_power_log + soc_power_log_len;
-	left = LOG_SIZE - soc_power_log_len;
-	len = snprintf(at, left, "%c%s\n", refused ? '!' : on ? '+' : '-', name);
-	/* What comes after a full log is not in it. */
+/* What comes after a full log is not in it. */
+static __printf(1, 2) void soc_power_append(const char *format, ...)
+{
+	char *at = soc_power_log + soc_power_log_len;
+	size_t left = LOG_SIZE - soc_power_log_len;
+	size_t len;
+	va_list args;
+
+	lockdep_assert_held(&soc_power_log_lock);
+	va_start(args, format);
+	len = vsnprintf(at, left, format, args);
+	va_end(args);
 	if (len < left)
 		soc_power_log_len += len;
 	else
 		*at = '\0';
+}
+
+/* Notes that @name goes on or off. An error if it shall refuse. */
+static int soc_power_note(const char *name, bool on)
+{
+	bool refused;
+
+	guard(raw_spinlock_irqsave)(&soc_power_log_lock);
+	refused = on && soc_power_refused(name);
+	soc_power_append("%c%s\n", refused ? '!' : on ? '+' : '-', name);
 	return refused ? -EIO : 0;
+}
+
+/* Notes that @name gets another rate or voltage. An error if "=@name" shall refuse. */
+static int soc_power_note_value(const char *name, unsigned long value)
+{
+	char change[32];
+
+	snprintf(change, sizeof(change), "=%s", name);
+	guard(raw_spinlock_irqsave)(&soc_power_log_lock);
+	if (soc_power_refused(change)) {
+		soc_power_append("!%s\n", change);
+		return -EIO;
+	}
+	soc_power_append("%s %lu\n", change, value);
+	return 0;
 }
 
 void soc_power_show_log(struct seq_file *m)
@@ -157,6 +191,7 @@ static int soc_clk_set_rate(struct clk_hw *hw, unsigned long rate, unsigned long
 {
 	struct soc_clk *clk = to_soc_clk(hw);
 
+	soc_power_note_value(soc_clk_names[clk->id], rate);
 	clk->rate = rate;
 	if (clk->id == SOC_CLOCK_CORE)
 		model_set_rate(rate);
@@ -283,11 +318,15 @@ static int soc_supply_is_enabled(struct regulator_dev *rdev)
 
 static int soc_supply_set_selector(struct regulator_dev *rdev, unsigned int selector)
 {
+	u32 uv = SUPPLY_MIN_UV + selector * SUPPLY_STEP_UV;
 	int id = rdev_get_id(rdev);
+	int ret = soc_power_note_value(rdev->desc->name, uv);
 
+	if (ret)
+		return ret;
 	soc_supply_selector[id] = selector;
 	if (id == SOC_SUPPLY_LOGIC)
-		model_set_voltage(SUPPLY_MIN_UV + selector * SUPPLY_STEP_UV);
+		model_set_voltage(uv);
 	return 0;
 }
 
@@ -352,6 +391,50 @@ static struct regulator *soc_npu_supply;
 
 static struct generic_pm_domain soc_domains[SOC_DOMAINS];
 
+/* The GPU's domains: how many devices are attached to each, and which are on. */
+static DEFINE_MUTEX(soc_gpu_domain_lock);
+static unsigned int soc_gpu_domain_users[SOC_DOMAINS];
+static bool soc_gpu_domain_on[SOC_DOMAINS];
+
+static bool soc_is_gpu_domain(unsigned int id)
+{
+	return id == SOC_DOMAIN_GPU || id > SOC_DOMAIN_NPU;
+}
+
+/* The GPU has power when the first domain is on, and all others that it is attached to. */
+static void soc_gpu_domain_changed(void)
+{
+	bool on = soc_gpu_domain_on[SOC_DOMAIN_GPU];
+	unsigned int id;
+
+	lockdep_assert_held(&soc_gpu_domain_lock);
+	for (id = SOC_DOMAIN_GPU1; id < SOC_DOMAINS; id++)
+		on &= soc_gpu_domain_on[id] || !soc_gpu_domain_users[id];
+	model_set_power_domain(SOC_DOMAIN_GPU, on);
+}
+
+static void soc_gpu_domain_switch(unsigned int id, bool on)
+{
+	guard(mutex)(&soc_gpu_domain_lock);
+	soc_gpu_domain_on[id] = on;
+	soc_gpu_domain_changed();
+}
+
+static int soc_gpu_domain_attach(struct generic_pm_domain *domain, struct device *dev)
+{
+	guard(mutex)(&soc_gpu_domain_lock);
+	soc_gpu_domain_users[domain - soc_domains]++;
+	soc_gpu_domain_changed();
+	return 0;
+}
+
+static void soc_gpu_domain_detach(struct generic_pm_domain *domain, struct device *dev)
+{
+	guard(mutex)(&soc_gpu_domain_lock);
+	soc_gpu_domain_users[domain - soc_domains]--;
+	soc_gpu_domain_changed();
+}
+
 static int soc_domain_power_on(struct generic_pm_domain *domain)
 {
 	unsigned int id = domain - soc_domains;
@@ -362,7 +445,10 @@ static int soc_domain_power_on(struct generic_pm_domain *domain)
 	if (id == SOC_DOMAIN_NPU)
 		return regulator_enable(soc_npu_supply);
 
-	model_set_power_domain(id, true);
+	if (soc_is_gpu_domain(id))
+		soc_gpu_domain_switch(id, true);
+	else
+		model_set_power_domain(id, true);
 	return 0;
 }
 
@@ -374,7 +460,10 @@ static int soc_domain_power_off(struct generic_pm_domain *domain)
 	if (id == SOC_DOMAIN_NPU)
 		return regulator_disable(soc_npu_supply);
 
-	model_set_power_domain(id, false);
+	if (soc_is_gpu_domain(id))
+		soc_gpu_domain_switch(id, false);
+	else
+		model_set_power_domain(id, false);
 	return 0;
 }
 
@@ -418,12 +507,20 @@ static void soc_domain_detach(struct generic_pm_domain *domain, struct device *d
 	.flags = GENPD_FLAG_PM_CLK,			\
 }
 
+#define GPU_DOMAIN(_name) {				\
+	.name = (_name),				\
+	.power_on = soc_domain_power_on,		\
+	.power_off = soc_domain_power_off,		\
+	.attach_dev = soc_gpu_domain_attach,		\
+	.detach_dev = soc_gpu_domain_detach,		\
+}
+
 static struct generic_pm_domain soc_domains[SOC_DOMAINS] = {
-	[SOC_DOMAIN_GPU] = {
-		.name = "pd_gpu",
-		.power_on = soc_domain_power_on,
-		.power_off = soc_domain_power_off,
-	},
+	[SOC_DOMAIN_GPU] = GPU_DOMAIN("pd_gpu"),
+	[SOC_DOMAIN_GPU1] = GPU_DOMAIN("pd_gpu1"),
+	[SOC_DOMAIN_GPU2] = GPU_DOMAIN("pd_gpu2"),
+	[SOC_DOMAIN_GPU3] = GPU_DOMAIN("pd_gpu3"),
+	[SOC_DOMAIN_GPU4] = GPU_DOMAIN("pd_gpu4"),
 	[SOC_DOMAIN_NPUTOP] = NPU_DOMAIN("pd_nputop"),
 	[SOC_DOMAIN_NPU1] = NPU_DOMAIN("pd_npu1"),
 	[SOC_DOMAIN_NPU2] = NPU_DOMAIN("pd_npu2"),
