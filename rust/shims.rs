@@ -61,6 +61,12 @@ pub mod c {
         _opaque: [u8; 0],
     }
 
+    /// `struct shim_power_domains`, only ever handled by pointer.
+    #[repr(C)]
+    pub struct shim_power_domains {
+        _opaque: [u8; 0],
+    }
+
     /// `struct kthread_worker`, only ever handled by pointer.
     #[repr(C)]
     pub struct kthread_worker {

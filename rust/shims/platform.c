@@ -7,8 +7,10 @@
 #include <linux/mutex.h>
 #include <linux/of.h>
 #include <linux/pm_domain.h>
+#include <linux/pm_runtime.h>
 #include <linux/reset.h>
 #include <linux/scatterlist.h>
+#include <linux/slab.h>
 
 #include "platform.h"
 
@@ -114,17 +116,84 @@ int shim_reset_deassert(struct reset_control *reset)
 	return reset_control_deassert(reset);
 }
 
-int shim_power_domains_attach(struct device *dev)
-{
-	static const struct dev_pm_domain_attach_data data = {
-		.pd_flags = PD_FLAG_DEV_LINK_ON,
-	};
-	struct dev_pm_domain_list *list;
+/*
+ * The devices that stand for @count power domains. No links to them: the PM core switches all that a
+ * device has links to in one order, on the way up and on the way down.
+ */
+struct shim_power_domains {
+	unsigned int count;
+	struct device *devs[];
+};
 
-	/* The bus has attached the only one, or there is none. */
-	if (dev->pm_domain || !of_property_present(dev->of_node, "power-domains"))
-		return 0;
-	return devm_pm_domain_attach_list(dev, &data, &list);
+static int power_domain_missing(struct device *dev, unsigned int index, int err)
+{
+	const char *name = "no name";
+
+	of_property_read_string_index(dev->of_node, "power-domain-names", index, &name);
+	return dev_err_probe(dev, err, "no power domain %u (%s)\n", index, name);
+}
+
+struct shim_power_domains *shim_power_domains_attach(struct device *dev)
+{
+	struct shim_power_domains *domains;
+	struct device *domain;
+	int count;
+
+	/* The bus has attached the only one, or power domains are always on here. */
+	if (dev->pm_domain || !IS_ENABLED(CONFIG_PM_GENERIC_DOMAINS_OF))
+		return NULL;
+	count = of_count_phandle_with_args(dev->of_node, "power-domains", "#power-domain-cells");
+	if (count <= 0)
+		return NULL;
+
+	domains = kzalloc(struct_size(domains, devs, count), GFP_KERNEL);
+	if (!domains)
+		return ERR_PTR(-ENOMEM);
+	for (; domains->count < count; domains->count++) {
+		domain = dev_pm_domain_attach_by_id(dev, domains->count);
+		if (IS_ERR_OR_NULL(domain)) {
+			int err = domain ? PTR_ERR(domain) : -ENODEV;
+
+			power_domain_missing(dev, domains->count, err);
+			shim_power_domains_detach(domains);
+			return ERR_PTR(err);
+		}
+		domains->devs[domains->count] = domain;
+	}
+	return domains;
+}
+
+void shim_power_domains_detach(struct shim_power_domains *domains)
+{
+	while (domains->count)
+		dev_pm_domain_detach(domains->devs[--domains->count], true);
+	kfree(domains);
+}
+
+static void power_domains_off(struct shim_power_domains *domains, unsigned int count)
+{
+	while (count)
+		pm_runtime_put_sync(domains->devs[--count]);
+}
+
+int shim_power_domains_on(struct shim_power_domains *domains)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < domains->count; i++) {
+		err = pm_runtime_resume_and_get(domains->devs[i]);
+		if (err) {
+			power_domains_off(domains, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+void shim_power_domains_off(struct shim_power_domains *domains)
+{
+	power_domains_off(domains, domains->count);
 }
 
 int shim_facade_dma(struct device *dev, unsigned int bits)

@@ -13,6 +13,7 @@ struct iommu_domain;
 struct iommu_group;
 struct reset_control;
 struct sg_table;
+struct shim_power_domains;
 
 /* A domain for the IOMMU that @dev is behind; an error pointer if that fails. */
 struct iommu_domain *shim_iommu_domain_alloc(struct device *dev);
@@ -39,8 +40,17 @@ void shim_reset_put(struct reset_control *reset);
 int shim_reset_assert(struct reset_control *reset);
 int shim_reset_deassert(struct reset_control *reset);
 
-/* Power domains that the bus does not attach by itself: all of them, on as long as @dev is. */
-int shim_power_domains_attach(struct device *dev);
+/*
+ * Power domains that the bus does not attach by itself, in the order of the device tree, none of them on
+ * yet. NULL if there are none, an error pointer if one is missing, which is said.
+ */
+struct shim_power_domains *shim_power_domains_attach(struct device *dev);
+/* The last one first. */
+void shim_power_domains_detach(struct shim_power_domains *domains);
+/* All of them in order, or none. */
+int shim_power_domains_on(struct shim_power_domains *domains);
+/* The last one first. */
+void shim_power_domains_off(struct shim_power_domains *domains);
 
 /* Lets a device that has no bus of its own map memory for DMA, of @bits. */
 int shim_facade_dma(struct device *dev, unsigned int bits);

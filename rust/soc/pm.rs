@@ -18,6 +18,9 @@
 //!
 //! # Ordering
 //!
+//! Power domains are switched on in the order of the device tree, before the device, and off in the
+//! reverse order, after it.
+//!
 //! An operation runs only between the begin of [`Runtime::start`] and the end of the drop of the
 //! [`Runtime`]: runtime PM is enabled last and disabled first, and the device lock, which unbinding
 //! holds, keeps system sleep out.
@@ -31,7 +34,10 @@
 use core::{
     marker::PhantomData,
     mem::offset_of,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 
 use kernel::{
@@ -44,7 +50,10 @@ use kernel::{
         DriverLayout,
         RegistrationOps, //
     },
-    error::to_result,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     ffi::{
         c_int,
         c_void, //
@@ -130,9 +139,22 @@ static OPS: bindings::dev_pm_ops = bindings::dev_pm_ops {
 struct Callbacks {
     operations: Arc<dyn Operations>,
     handle: Arc<Handle>,
+    domains: PowerDomains,
 }
 
 impl Callbacks {
+    /// Switches the power domains on, then the device.
+    fn resume(&self) -> Result {
+        self.domains.on()?;
+        self.operations.resume().inspect_err(|_| self.domains.off())
+    }
+
+    /// Switches the device off, then the power domains.
+    fn suspend(&self) {
+        self.operations.suspend();
+        self.domains.off();
+    }
+
     /// What [`Runtime::start`] has installed.
     ///
     /// # Safety
@@ -158,7 +180,7 @@ unsafe extern "C" fn runtime_resume(dev: *mut bindings::device) -> c_int {
     let Some(callbacks) = (unsafe { Callbacks::of(dev) }) else {
         return 0;
     };
-    match callbacks.operations.resume() {
+    match callbacks.resume() {
         Ok(()) => 0,
         Err(err) => {
             callbacks.handle.failed.store(true, Release);
@@ -173,7 +195,7 @@ unsafe extern "C" fn runtime_resume(dev: *mut bindings::device) -> c_int {
 unsafe extern "C" fn runtime_suspend(dev: *mut bindings::device) -> c_int {
     // SAFETY: We are a callback of this device.
     if let Some(callbacks) = unsafe { Callbacks::of(dev) } {
-        callbacks.operations.suspend();
+        callbacks.suspend();
     }
     0
 }
@@ -246,13 +268,17 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Switches the device on.
+    /// Switches the device on, which has `domains`.
     ///
     /// # Errors
     ///
     /// `EINVAL` if the driver was not registered through [`Platform`]; `ENOMEM`; what
     /// [`Operations::resume`] fails with.
-    pub fn start(dev: &Device<Bound>, operations: Arc<dyn Operations>) -> Result<Self> {
+    pub fn start(
+        dev: &Device<Bound>,
+        domains: PowerDomains,
+        operations: Arc<dyn Operations>,
+    ) -> Result<Self> {
         let raw = raw_device(dev);
         // SAFETY: The device is bound, so it has a driver.
         if !ptr::eq(unsafe { (*(*raw).driver).pm }, &OPS) {
@@ -266,7 +292,14 @@ impl Runtime {
             },
             GFP_KERNEL,
         )?;
-        let callbacks = KBox::new(Callbacks { operations, handle }, GFP_KERNEL)?;
+        let callbacks = KBox::new(
+            Callbacks {
+                operations,
+                handle,
+                domains,
+            },
+            GFP_KERNEL,
+        )?;
         let data = ptr::from_ref::<Callbacks>(&callbacks).cast::<c_void>();
         // SAFETY: The device is bound. The callbacks stay where they are until they are removed.
         to_result(unsafe { shims::shim_soc_pm_install(raw, data.cast_mut()) })?;
@@ -280,7 +313,7 @@ impl Runtime {
         // SAFETY: The device is valid, and `drop` undoes this.
         unsafe { shims::shim_soc_pm_enable(raw) };
         if !cfg!(CONFIG_PM) {
-            this.callbacks.operations.resume()?;
+            this.callbacks.resume()?;
             this.on = true;
         }
         this.first = Some(this.callbacks.handle.get()?);
@@ -313,7 +346,7 @@ impl Drop for Runtime {
         // SAFETY: The device is valid, and `start` has enabled this.
         let active = unsafe { shims::shim_soc_pm_disable(raw) };
         if active || self.on {
-            self.callbacks.operations.suspend();
+            self.callbacks.suspend();
         }
         // SAFETY: The device is valid, and was just switched off. By the type's invariant the
         // callbacks are installed; runtime PM is disabled, and the device lock held, so that the PM
@@ -325,13 +358,58 @@ impl Drop for Runtime {
     }
 }
 
-/// Attaches the power domains of a device that has several, in the order of the device tree. They
-/// are on while the device is, and are detached in reverse order after the driver is unbound.
+/// The power domains of a device that has several: the bus attaches the one of a device that has one.
 ///
-/// Does nothing where there is one, which the bus attaches. Returns how many were attached.
-pub fn attach_power_domains(dev: &Device<Bound>) -> Result<usize> {
-    // SAFETY: The device is bound.
-    let count = unsafe { shims::shim_power_domains_attach(raw_device(dev)) };
-    to_result(count.min(0))?;
-    Ok(usize::try_from(count)?)
+/// Whoever has a [`Runtime`] with them has no further business with them: they are on while the device
+/// is. Dropped, they are detached.
+///
+/// # Invariants
+///
+/// The pointer is what attaching has returned, and is not detached by anybody else.
+pub struct PowerDomains(Option<NonNull<shims::shim_power_domains>>);
+
+// SAFETY: What the pointer is good for can be done by any task.
+unsafe impl Send for PowerDomains {}
+// SAFETY: Switching them on and off is counted by the PM core, which has locks of its own.
+unsafe impl Sync for PowerDomains {}
+
+impl PowerDomains {
+    /// Attaches them, in the order of the device tree. None of them is on yet.
+    ///
+    /// # Errors
+    ///
+    /// `EPROBE_DEFER` if one is not there yet; others if one does not exist, which is said, with the
+    /// name that the device tree has for it.
+    pub fn attach(dev: &Device<Bound>) -> Result<Self> {
+        // SAFETY: The device is bound.
+        let domains = from_err_ptr(unsafe { shims::shim_power_domains_attach(raw_device(dev)) })?;
+        // INVARIANT: They were attached just now.
+        Ok(Self(NonNull::new(domains)))
+    }
+
+    /// Switches all of them on, in order, or none.
+    fn on(&self) -> Result {
+        let Some(domains) = self.0 else {
+            return Ok(());
+        };
+        // SAFETY: By the type's invariant they are attached.
+        to_result(unsafe { shims::shim_power_domains_on(domains.as_ptr()) })
+    }
+
+    /// Undoes one [`Self::on`], in reverse order.
+    fn off(&self) {
+        if let Some(domains) = self.0 {
+            // SAFETY: By the type's invariant they are attached.
+            unsafe { shims::shim_power_domains_off(domains.as_ptr()) };
+        }
+    }
+}
+
+impl Drop for PowerDomains {
+    fn drop(&mut self) {
+        if let Some(domains) = self.0 {
+            // SAFETY: By the type's invariant they are attached; this is their end.
+            unsafe { shims::shim_power_domains_detach(domains.as_ptr()) };
+        }
+    }
 }

@@ -38,7 +38,7 @@ use soc::{
     iommu::Master,
     irq::Irq,
     pm::{
-        self,
+        PowerDomains,
         Runtime, //
     },
     reset::Resets, //
@@ -120,7 +120,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let dev: &device::Device<device::Bound> = pdev.as_ref();
     let plain: &device::Device = dev;
 
-    say(dev, "no power domains", pm::attach_power_domains(dev))?;
+    let domains = PowerDomains::attach(dev)?;
     for supply in [c"npu", c"sram"] {
         match regulator::devm_enable_optional(dev, supply) {
             // The power domain brings it, then.
@@ -141,7 +141,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let mapped = Mapped(regs.clone());
 
     let power = Power::new(Arc::new(clocks, GFP_KERNEL)?, regs.clone());
-    let runtime = Runtime::start(dev, Arc::pin_init(power, GFP_KERNEL)?);
+    let runtime = Runtime::start(dev, domains, Arc::pin_init(power, GFP_KERNEL)?);
     let mut runtime = say(dev, "cannot be switched on", runtime)?;
     let core = Core::new(Parts {
         dev: plain.into(),

@@ -14,9 +14,9 @@
 //!
 //! # Ordering
 //!
-//! Up: supplies, registers, clocks, reset, GPU interrupt, L2 cache, MMU, firmware, scheduler, device
-//! node. Down: device node and whoever is inside an ioctl, resets, scheduler, firmware, MMU,
-//! interrupts, L2 cache, clocks, registers, supplies.
+//! Up: power domains are found, supplies, registers, power domains, clocks, reset, GPU interrupt, L2
+//! cache, MMU, firmware, scheduler, device node. Down: device node and whoever is inside an ioctl,
+//! resets, scheduler, firmware, MMU, interrupts, L2 cache, clocks, power domains, registers, supplies.
 //!
 //! # Blocking
 //!
@@ -41,6 +41,7 @@ use soc::{
     dma::Coherency,
     pm::{
         Handle,
+        PowerDomains,
         Runtime, //
     }, //
 };
@@ -188,6 +189,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     let dev: &device::Device<device::Bound> = pdev.as_ref();
     let plain: &device::Device = dev;
 
+    let domains = PowerDomains::attach(dev)?;
     let supplies = Supplies::on(dev)?;
     let window = Window::map(pdev, 0, c"mali_csf").inspect_err(|err| {
         dev_err!(dev, "no usable register window: {err:?}\n");
@@ -198,7 +200,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
 
     let machine = Machine::new(plain, supplies, regs.clone(), flush_id.clone())?;
     let assembled = Assembled(machine.clone());
-    let mut power = Runtime::start(dev, machine.clone())?;
+    let mut power = Runtime::start(dev, domains, machine.clone())?;
 
     let coherent = soc::dma::coherency(dev) == Some(Coherency::Coherent);
     let info = gpu::Info::read(plain, &regs::enter(&regs)?, coherent)?;
