@@ -67,6 +67,12 @@ pub mod c {
         _opaque: [u8; 0],
     }
 
+    /// `struct shim_devfreq`, only ever handled by pointer.
+    #[repr(C)]
+    pub struct shim_devfreq {
+        _opaque: [u8; 0],
+    }
+
     /// `struct kthread_worker`, only ever handled by pointer.
     #[repr(C)]
     pub struct kthread_worker {

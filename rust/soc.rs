@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! What a driver for a block of a SoC needs besides the `kernel` crate: I/O page tables fed from
-//! preallocated pages, clocks, operating points, power management, interrupts, workqueues.
+//! preallocated pages, clocks, operating points, rates that follow the load, power management,
+//! interrupts, workqueues.
 //!
 //! Nothing here knows a driver. Everything that is public is safe to call.
 
@@ -14,6 +15,8 @@
 
 #[path = "soc/clk.rs"]
 pub mod clk;
+#[path = "soc/devfreq.rs"]
+pub mod devfreq;
 #[path = "soc/dma.rs"]
 pub mod dma;
 #[path = "soc/facade.rs"]

@@ -9,6 +9,7 @@
 #ifndef RUST_SHIMS_H
 #define RUST_SHIMS_H
 
+#include "devfreq.h"
 #include "drm.h"
 #include "job.h"
 #include "platform.h"

@@ -14,9 +14,10 @@
 //!
 //! # Ordering
 //!
-//! Up: power domains are found, supplies, registers, power domains, clocks, reset, GPU interrupt, L2
-//! cache, MMU, firmware, scheduler, device node. Down: device node and whoever is inside an ioctl,
-//! resets, scheduler, firmware, MMU, interrupts, L2 cache, clocks, power domains, registers, supplies.
+//! Up: power domains are found, supplies, governor of the rate, registers, power domains, clocks, reset,
+//! GPU interrupt, L2 cache, MMU, firmware, scheduler, device node. Down: device node and whoever is
+//! inside an ioctl, resets, scheduler, firmware, MMU, interrupts, L2 cache, clocks, power domains,
+//! registers, governor, supplies.
 //!
 //! # Blocking
 //!
@@ -38,6 +39,7 @@ use kernel::{
 };
 use shims::uapi;
 use soc::{
+    devfreq::Load,
     dma::Coherency,
     pm::{
         Handle,
@@ -48,6 +50,7 @@ use soc::{
 
 use crate::{
     bind,
+    devfreq::Scaling,
     file::{
         self,
         usage::{
@@ -106,8 +109,8 @@ pub(crate) struct Device {
     pub(crate) mmu: Arc<Mmu>,
     /// The firmware.
     pub(crate) fw: Arc<Firmware>,
-    /// Rates of the core clock in Hz: the highest one, and the one it has.
-    pub(crate) core_hz: (u64, u64),
+    /// When it has work.
+    pub(crate) load: Arc<Load>,
     /// A moment soon after the GPU had its clocks.
     pub(crate) began: Moment,
 }
@@ -179,6 +182,11 @@ impl Bound {
     pub(crate) fn machine(&self) -> &Arc<Machine> {
         &self.assembled.0
     }
+
+    /// Supplies and clocks.
+    pub(crate) fn supplies(&self) -> &Supplies {
+        self.assembled.0.supplies()
+    }
 }
 
 /// The driver: for the platform bus, and for the DRM core.
@@ -190,7 +198,8 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     let plain: &device::Device = dev;
 
     let domains = PowerDomains::attach(dev)?;
-    let supplies = Supplies::on(dev)?;
+    let supplies = Arc::new(Supplies::on(dev)?, GFP_KERNEL)?;
+    let scaling = Scaling::new(dev, &supplies)?;
     let window = Window::map(pdev, 0, c"mali_csf").inspect_err(|err| {
         dev_err!(dev, "no usable register window: {err:?}\n");
     })?;
@@ -198,7 +207,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     let gate = Gate(regs.clone());
     let flush_id = FlushId::new(ddev, pdev.resource_by_index(0).ok_or(ENODEV)?)?;
 
-    let machine = Machine::new(plain, supplies, regs.clone(), flush_id.clone())?;
+    let machine = Machine::new(plain, scaling, supplies, regs.clone(), flush_id.clone())?;
     let assembled = Assembled(machine.clone());
     let mut power = Runtime::start(dev, domains, machine.clone())?;
 
@@ -213,7 +222,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     let parameters = fw::Parameters {
         arch: info.arch(),
         cores: info.shader_present,
-        core_hz: machine.supplies().core_hz(),
+        core_hz: machine.supplies().max_hz(),
     };
     let (gpu, mmu, signals) = (
         blocks.gpu.clone(),
@@ -230,7 +239,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
             gpu,
             mmu: mmu.clone(),
             fw: fw.clone(),
-            core_hz: (machine.supplies().max_hz(), machine.supplies().core_hz()),
+            load: machine.load().clone(),
             began,
         },
         GFP_KERNEL,
@@ -323,13 +332,14 @@ impl platform::Driver for Driver {
 }
 
 /// What the jobs of `file` have taken, in the words that tools look for.
-fn show_usage(device: &Device, file: &DrmFile, p: &mut drm::fdinfo::Printer<'_>) {
+fn show_usage(bound: &Bound, file: &DrmFile, p: &mut drm::fdinfo::Printer<'_>) {
+    let device = bound.device();
     let used = file.usage();
     let rate = drm::time::arch_timer_rate();
     let now = device.gpu.last_moment(device.began);
     let ns = usage::nanoseconds(used.ticks(), rate, device.began, now);
     p.print(fmt!("drm-engine-panthor:\t{ns} ns\n"));
-    let (max, current) = device.core_hz;
+    let (max, current) = (bound.supplies().max_hz(), bound.supplies().core_hz());
     p.print(fmt!("drm-cycles-panthor:\t{}\n", used.cycles()));
     p.print(fmt!("drm-maxfreq-panthor:\t{max} Hz\n"));
     p.print(fmt!("drm-curfreq-panthor:\t{current} Hz\n"));
@@ -415,7 +425,7 @@ impl drm::Driver for Driver {
 
     fn show_fdinfo(dev: &DrmDevice, file: &DrmFile, p: &mut drm::fdinfo::Printer<'_>) {
         if let Some(dev) = dev.enter() {
-            show_usage(dev.bound().device(), file, p);
+            show_usage(dev.bound(), file, p);
         }
         p.memory_stats(file);
     }

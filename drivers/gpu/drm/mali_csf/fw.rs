@@ -203,7 +203,7 @@ pub(crate) struct Parameters {
     pub(crate) arch: (u32, u32),
     /// Cores that may be used.
     pub(crate) cores: u64,
-    /// Rate of the core clock, in Hz.
+    /// Highest rate of the core clock, in Hz: timers count its cycles, and take longer at a lower one.
     pub(crate) core_hz: u64,
 }
 

@@ -20,11 +20,11 @@
 //!
 //! # Ordering
 //!
-//! Up: clocks, gate, reset where there was trouble, GPU interrupt, L2 cache, MMU interrupt, job
-//! interrupt, the MCU's address space, MCU, scheduler, flush id. Down: the reverse, but the L2 cache is
-//! the last, as it may take a reset to get rid of it, in which no interrupt can be served. Groups are
-//! saved to memory when the scheduler is put to sleep, and firmware when it is halted. Address spaces
-//! lose their slots; they get one again when a group that uses them does.
+//! Up: clocks, gate, the governor of the rate, reset where there was trouble, GPU interrupt, L2 cache,
+//! MMU interrupt, job interrupt, the MCU's address space, MCU, scheduler, flush id. Down: the reverse,
+//! but the L2 cache is nearly the last, as it may take a reset to get rid of it, in which no interrupt
+//! can be served. Groups are saved to memory when the scheduler is put to sleep, and firmware when it is
+//! halted. Address spaces lose their slots; they get one again when a group that uses them does.
 //!
 //! Resets end before the scheduler does at unbind. One that comes when the GPU is off has nothing to do:
 //! the note that there was trouble stays until the GPU is switched on.
@@ -62,6 +62,7 @@ use kernel::{
     }, //
 };
 use soc::{
+    devfreq::Load,
     gate::Opened,
     wq::{
         self,
@@ -70,6 +71,10 @@ use soc::{
 };
 
 use crate::{
+    devfreq::{
+        Scaled,
+        Scaling, //
+    },
     flush_id::{
         self,
         FlushId, //
@@ -238,6 +243,7 @@ impl Hardware {
 struct On {
     flush_id: Option<flush_id::Shown>,
     running: Option<Running>,
+    _scaled: Scaled,
     _registers: Opened<Window, Clocked>,
 }
 
@@ -259,7 +265,8 @@ struct Inner {
 #[pin_data]
 pub(crate) struct Machine {
     dev: ARef<device::Device>,
-    supplies: Supplies,
+    scaling: Scaling,
+    supplies: Arc<Supplies>,
     regs: Arc<Regs>,
     flush_id: Arc<FlushId>,
     /// Somebody wants a reset, trouble or not.
@@ -306,13 +313,15 @@ impl Machine {
     /// `ENOMEM`.
     pub(crate) fn new(
         dev: &device::Device,
-        supplies: Supplies,
+        scaling: Scaling,
+        supplies: Arc<Supplies>,
         regs: Arc<Regs>,
         flush_id: Arc<FlushId>,
     ) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 dev: dev.into(),
+                scaling,
                 supplies,
                 regs,
                 flush_id,
@@ -334,6 +343,11 @@ impl Machine {
     /// The supplies and clocks.
     pub(crate) fn supplies(&self) -> &Supplies {
         &self.supplies
+    }
+
+    /// By which the scheduler says when there is work.
+    pub(crate) fn load(&self) -> &Arc<Load> {
+        self.scaling.load()
     }
 
     /// Takes over what probe has got to run. From now on it is switched off and on again as a whole,
@@ -433,12 +447,14 @@ impl Machine {
     /// Switches on what there is.
     fn switch_on(&self, hardware: Option<&Hardware>) -> Result<On> {
         let registers = self.regs.open(self.supplies.clock(&self.dev)?)?;
+        let scaled = self.scaling.start();
         let running = hardware
             .map(|hardware| hardware.run(&self.dev))
             .transpose()?;
         Ok(On {
             flush_id: running.is_some().then(|| self.flush_id.show()),
             running,
+            _scaled: scaled,
             _registers: registers,
         })
     }

@@ -7,7 +7,7 @@
 //! | what | where |
 //! |---|---|
 //! | binding, and the table of ioctls | `driver` |
-//! | switching on and off | `machine`, `power` |
+//! | switching on and off, the rate | `machine`, `power`, `devfreq` |
 //! | registers, interrupts, reset, caches | `regs`, `irq`, `gpu` |
 //! | address spaces and virtual memory | `mmu`, `vm`, `gem` |
 //! | firmware and its interface | `fw` |
@@ -24,6 +24,7 @@
 )]
 
 mod bind;
+mod devfreq;
 mod driver;
 mod file;
 mod flush_id;

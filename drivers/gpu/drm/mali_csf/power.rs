@@ -4,12 +4,13 @@
 //!
 //! # Locking
 //!
-//! None. Probe switches the supplies on; from then on only the PM core's callbacks change anything,
-//! one at a time.
+//! None. Probe switches the supplies on; from then on the PM core's callbacks switch the clocks, one at a
+//! time, and devfreq changes rate and voltage, one change at a time. The two do not get in each other's way.
 //!
 //! # Ordering
 //!
-//! Voltage before clocks, on the way up; the reverse on the way down. The PM core switches the power
+//! Voltage before clocks, on the way up; the reverse on the way down. The same for higher and lower ones,
+//! which is the OPP core's doing. The PM core switches the power
 //! domain on before it asks for clocks, and off after they are off. The supplies stay on while the
 //! driver is bound: a domain without power takes nothing from them.
 //!
@@ -18,6 +19,7 @@
 //! All of it may sleep.
 
 use kernel::{
+    clk::Hertz,
     device::{
         Bound,
         Device, //
@@ -43,7 +45,10 @@ pub(crate) type Clocked = soc::clk::Running<3>;
 /// A GPU with voltage, and with clocks when it needs them. Drop takes the voltage away.
 pub(crate) struct Supplies {
     clocks: Arc<Clocks<3>>,
-    opp: Opp,
+    /// `None` if the clock has one rate, of which nobody has said what voltage it takes.
+    opp: Option<Opp>,
+    /// That of the operating point that was set first.
+    initial_rate: Option<Hertz>,
 }
 
 impl Supplies {
@@ -51,8 +56,8 @@ impl Supplies {
     ///
     /// # Errors
     ///
-    /// `ENODEV` without operating points or a supply for them, `ENOENT` without core clock,
-    /// `EPROBE_DEFER` if one of them is not there yet.
+    /// `ENOENT` without core clock, `EPROBE_DEFER` if something is not there yet, and what operating points
+    /// or supplies that do not work fail with.
     pub(crate) fn on(dev: &Device<Bound>) -> Result<Self> {
         let clock = |name, optional| ClkSpec { name, optional };
         let clocks = Clocks::get(
@@ -65,8 +70,10 @@ impl Supplies {
         )
         .inspect_err(|err| say(dev, "no clock \"core\"", *err))?;
 
-        let opp = Opp::from_dt(dev, c"mali")
-            .inspect_err(|err| say(dev, "no operating points or no mali-supply", *err))?;
+        let opp = match Opp::from_dt(dev, c"mali") {
+            Err(err) if err == ENODEV => None,
+            result => Some(result.inspect_err(|err| say(dev, "no operating points", *err))?),
+        };
         // The OPP core switches the first one on as well, and takes no notice if that fails. If there is
         // none, the power domain sees to it; without the second, the memories hang on the first.
         for (name, what) in [(c"mali", "no mali-supply"), (c"sram", "no sram-supply")] {
@@ -75,17 +82,22 @@ impl Supplies {
                 result => result.inspect_err(|err| say(dev, what, *err))?,
             }
         }
-        opp.set_initial(clocks.rate(CORE))
+        let initial_rate = opp
+            .as_ref()
+            .map(|opp| opp.set_initial(clocks.rate(CORE)))
+            .transpose()
             .inspect_err(|err| say(dev, "cannot set an operating point", *err))?;
         Ok(Self {
             clocks: Arc::new(clocks, GFP_KERNEL)?,
             opp,
+            initial_rate,
         })
     }
 
     /// Highest rate of the core clock in Hz.
     pub(crate) fn max_hz(&self) -> u64 {
-        let max = self.opp.max_rate().map_or(0, |rate| rate.as_hz());
+        let max = self.opp.as_ref().and_then(|opp| opp.max_rate().ok());
+        let max = max.map_or(0, |rate| rate.as_hz());
         u64::try_from(max).unwrap_or(0).max(self.core_hz())
     }
 
@@ -102,7 +114,26 @@ impl Supplies {
 
     /// Rate of the core clock in Hz.
     pub(crate) fn core_hz(&self) -> u64 {
-        u64::try_from(self.clocks.rate(CORE).as_hz()).unwrap_or(0)
+        u64::try_from(self.rate().as_hz()).unwrap_or(0)
+    }
+
+    /// Rate of the operating point that was set first, if there are such points.
+    pub(crate) fn initial_rate(&self) -> Option<Hertz> {
+        self.initial_rate
+    }
+
+    /// Rate of the core clock.
+    pub(crate) fn rate(&self) -> Hertz {
+        self.clocks.rate(CORE)
+    }
+
+    /// Lets the core clock run at `rate`, that of an operating point, with the voltage for it.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` without operating points; what the clock or the supply fails with.
+    pub(crate) fn set_rate(&self, rate: Hertz) -> Result {
+        self.opp.as_ref().ok_or(ENODEV)?.set_rate(rate)
     }
 }
 

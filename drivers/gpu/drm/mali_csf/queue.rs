@@ -291,7 +291,7 @@ impl Backend for QueueBackend {
     }
 
     fn doorbell(&self, _sig: &Signalling<'_>) {
-        self.link.work_added();
+        self.link.work_added(|| self.is_drained());
     }
 
     fn poll(&self, job: &Job) -> Option<Result> {

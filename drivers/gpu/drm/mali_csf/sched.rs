@@ -60,6 +60,7 @@ use kernel::workqueue::{
     Work,
     WorkItem, //
 };
+use soc::devfreq::Work as Load;
 use soc::wq;
 
 pub(crate) mod apply;
@@ -166,6 +167,10 @@ pub(crate) struct Core {
     blocked: AtomicFlag,
     /// A sync object has changed since the last decision.
     sync_updated: AtomicFlag,
+    /// All jobs of a group in a slot wait for sync objects, as far as is known.
+    waiting: AtomicFlag,
+    /// That may have changed: the next decision asks the firmware.
+    doubtful: AtomicFlag,
     /// For decisions: they are part of the way from commit to signal.
     wq: wq::Workqueue,
     /// For what allocates, or frees what was allocated.
@@ -260,6 +265,18 @@ impl Core {
         }
     }
 
+    /// A group in a slot has work for the GPU.
+    pub(crate) fn begin_work(&self) -> Load {
+        self.device.load.begin()
+    }
+
+    /// A group in a slot has come to wait for a sync object, or no longer waits, or not: if nothing else is
+    /// due, ask the firmware after a period. Nobody but the load depends on it.
+    fn doubt(self: &Arc<Self>) {
+        self.doubtful.store(true, Relaxed);
+        self.resume_tick();
+    }
+
     /// Something has changed about a group: the next decision looks at it.
     pub(crate) fn announce(&self, group: GroupId) {
         self.news.add(group);
@@ -350,6 +367,7 @@ impl Core {
             apply::refresh(self, state)?;
         }
         state.look();
+        self.waiting.store(state.is_waiting(), Relaxed);
         self.cost.decisions.fetch_add(1u64, Relaxed);
         let looked_at = u64::try_from(state.seen.views.len()).unwrap_or(0);
         self.cost.looked_at.fetch_add(looked_at, Relaxed);
@@ -416,6 +434,13 @@ impl Core {
             self.cost.waits_unknown.load(Relaxed),
             self.cost.chunks_late.load(Relaxed)
         );
+        let load = self.device.load.sum();
+        seq_print!(
+            m,
+            "busy_ns {}\non_ns {}\n",
+            load.busy.as_nanos(),
+            load.total.as_nanos()
+        );
     }
 }
 
@@ -462,6 +487,8 @@ impl Scheduler {
                 contended: AtomicFlag::new(false),
                 blocked: AtomicFlag::new(false),
                 sync_updated: AtomicFlag::new(false),
+                waiting: AtomicFlag::new(false),
+                doubtful: AtomicFlag::new(false),
                 wq: wq::Workqueue::unbound(c"mali_csf-sched")?,
                 memory: wq::Workqueue::unbound(c"mali_csf-memory")?,
                 tick <- new_delayed_work!("mali_csf::sched::tick"),

@@ -3,12 +3,14 @@
 //! What a group, its queues and the scheduler share: the group's status and its slot.
 //!
 //! **Locking.** One spinlock, the innermost lock of the driver, except that the register gate is
-//! entered and the scheduler's timer and news locks are taken inside it. It is held for a few instructions
+//! entered and the scheduler's timer and news locks and the lock of the load are taken inside it. It is held for a few instructions
 //! and one register write.
 //!
 //! **Ordering.** `slot` is set after the firmware has acknowledged that the group runs, and
 //! cleared before it is asked to suspend or terminate the group. The doorbell is rung with the
-//! lock held, so it never rings for a group that has left its slot.
+//! lock held, so it never rings for a group that has left its slot. Whether there is work is looked at with
+//! the lock held as well, after something was inserted, after the group has entered a slot, and after jobs have
+//! ended: the last one of these to come sees what the others have done.
 //!
 //! **Blocking.** Never.
 
@@ -18,6 +20,7 @@ use kernel::sync::{
     Arc,
     SpinLock, //
 };
+use soc::devfreq::Work;
 
 use super::state::Status;
 use crate::fw::{
@@ -42,6 +45,8 @@ struct Inner {
     since: u64,
     /// Queues whose tiler waits for memory.
     starved: u32,
+    /// It is in a slot and has work there, as far as is known.
+    work: Option<Work>,
 }
 
 impl Inner {
@@ -50,6 +55,13 @@ impl Inner {
         if let (false, Some(id)) = (self.announced, self.id) {
             self.announced = true;
             core.announce(id);
+        }
+    }
+
+    /// It has work, perhaps; in a slot that counts.
+    fn note_work(&mut self, core: &Core, has_work: bool) {
+        if has_work && self.slot.is_some() {
+            self.work.get_or_insert_with(|| core.begin_work());
         }
     }
 }
@@ -78,6 +90,7 @@ impl Link {
                         id: None,
                         since: 0,
                         starved: 0,
+                        work: None,
                     },
                     "mali_csf::group::Link"
                 ),
@@ -135,12 +148,13 @@ impl Link {
     }
 
     /// Something was inserted in a ring: rings the doorbell if the group is in a slot, else makes
-    /// sure that the scheduler considers it.
-    pub(crate) fn work_added(&self) {
+    /// sure that the scheduler considers it. `is_drained`: whether the GPU has finished it by now.
+    pub(crate) fn work_added(&self, is_drained: impl FnOnce() -> bool) {
         let mut inner = self.inner.lock();
         if let Some(slot) = inner.slot {
             // Refused only if the device is going away, which ends all groups.
             let _ = self.fw.ring(slot.doorbell());
+            inner.note_work(&self.core, !is_drained());
             if inner.idle {
                 // One more that has to take turns, perhaps.
                 inner.idle = false;
@@ -157,12 +171,14 @@ impl Link {
         }
     }
 
-    /// The group runs in `slot`. Returns whether a tiler waits for memory already.
-    pub(crate) fn entered(&self, slot: CsgSlot) -> bool {
+    /// The group runs in `slot`. `is_drained`: whether the GPU has finished all its jobs by now. Returns
+    /// whether a tiler waits for memory already.
+    pub(crate) fn entered(&self, slot: CsgSlot, is_drained: impl FnOnce() -> bool) -> bool {
         let mut inner = self.inner.lock();
         inner.slot = Some(slot);
         inner.runnable = false;
         inner.idle = false;
+        inner.note_work(&self.core, !is_drained());
         inner.starved != 0
     }
 
@@ -178,8 +194,17 @@ impl Link {
         let mut inner = self.inner.lock();
         inner.slot = None;
         inner.runnable = false;
+        inner.work = None;
         if turn_is_over {
             inner.since = self.core.stamp();
+        }
+    }
+
+    /// Some of its jobs are done. Evaluates `is_drained`, whether all are: then the GPU has no work from it.
+    pub(crate) fn progressed(&self, is_drained: impl FnOnce() -> bool) {
+        let mut inner = self.inner.lock();
+        if is_drained() {
+            inner.work = None;
         }
     }
 
@@ -189,6 +214,11 @@ impl Link {
         let idle = is_idle();
         inner.runnable = !idle;
         inner.idle = idle;
+        if idle {
+            inner.work = None;
+        } else {
+            inner.note_work(&self.core, true);
+        }
         idle
     }
 

@@ -13,6 +13,7 @@
 
 use job::Signalling;
 use kernel::prelude::*;
+use kernel::sync::atomic::Full;
 use kernel::sync::Arc;
 
 use super::events;
@@ -94,7 +95,7 @@ pub(super) fn apply(
 }
 
 /// Asks the firmware what the groups in slots wait for, if there are more groups with work than
-/// slots: else it makes no difference.
+/// slots, or if that is needed to know whether the GPU has work: else it makes no difference.
 pub(super) fn refresh(core: &Core, state: &State) -> Result<(), Stuck> {
     let seated = state
         .seats
@@ -102,7 +103,8 @@ pub(super) fn refresh(core: &Core, state: &State) -> Result<(), Stuck> {
         .flatten()
         .filter(|seat| seat.group.link().can_run() && seat.group.busy_queues() != 0)
         .count();
-    if seated + state.roster.ready().len() <= core.slots {
+    let doubtful = core.doubtful.xchg(false, Full);
+    if !doubtful && seated + state.roster.ready().len() <= core.slots {
         return Ok(());
     }
     let mut slots = 0;
@@ -306,7 +308,10 @@ fn started(core: &Arc<Core>, group: &Group, csg: &Csg<'_>) -> Result<(), Stuck> 
     if group.link().status().state() != state::State::Active {
         return Err(Stuck);
     }
-    if group.link().entered(csg.slot()) {
+    if group
+        .link()
+        .entered(csg.slot(), || group.busy_queues() == 0)
+    {
         core.feed();
     }
     group.start_timers();

@@ -111,9 +111,17 @@ fn take_for(core: &Arc<Core>, csg: &Csg<'_>, group: Option<&Group>, sig: &Signal
     }
     if events.idle {
         kick |= core.contended.load(Relaxed);
+        match group.busy_queues() {
+            0 => group.link().progressed(|| group.busy_queues() == 0),
+            _ => core.doubt(),
+        }
     }
     if events.sync_update {
         group.check(sig);
+        group.link().progressed(|| group.busy_queues() == 0);
+        if core.waiting.load(Relaxed) {
+            core.doubt();
+        }
         core.sync_updated.xchg(true, Full);
         kick |= core.blocked.load(Relaxed);
     }

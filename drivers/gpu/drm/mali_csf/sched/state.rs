@@ -121,6 +121,14 @@ impl State {
         })
     }
 
+    /// Whether all jobs of a group in a slot wait for sync objects.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.seats.iter().flatten().any(|seat| {
+            let busy = seat.group.busy_queues();
+            busy != 0 && seat.group.is_idle()
+        })
+    }
+
     pub(super) fn is_seated(&self, group: &Arc<Group>) -> bool {
         self.seat_of(group).is_some()
     }
