@@ -3,21 +3,15 @@
  * A GPU that nobody uses is switched off, and comes back as if it had never been away. Needs root, and
  * the modelled hardware, which forgets everything when its power domain goes.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "device.h"
 #include "hwmodel.h"
+#include "power.h"
 #include "suite.h"
-
-#define POWER_LOG	HWMODEL_DIR "/power"
-
-/* The driver's own delay is 50 ms; a busy machine takes its time. */
-#define OFF_LIMIT	(20 * SECOND)
 
 /* What is read through a bus without power. */
 #define POISON		0xdeadbeef
@@ -30,50 +24,6 @@ FIXTURE(power)
 	bool present;
 	char status[160];
 };
-
-/* "active", "suspended" and so on; empty if there is no power management. */
-static void runtime_status(const char *path, char *status, size_t size)
-{
-	FILE *file = fopen(path, "r");
-
-	status[0] = '\0';
-	if (!file)
-		return;
-	if (!fgets(status, size, file))
-		status[0] = '\0';
-	status[strcspn(status, "\n")] = '\0';
-	fclose(file);
-}
-
-static bool is_off(const char *path)
-{
-	char status[32];
-
-	runtime_status(path, status, sizeof(status));
-	return !strcmp(status, "suspended");
-}
-
-static bool wait_off(const char *path)
-{
-	int64_t end = now_ns() + OFF_LIMIT;
-
-	while (!is_off(path)) {
-		if (now_ns() > end)
-			return false;
-		sleep_ms(5);
-	}
-	return true;
-}
-
-static int power_write(const char *text)
-{
-	int fd = open(POWER_LOG, O_WRONLY | O_CLOEXEC);
-	int ret = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
 
 /* What was switched of the GPU since the log was reset, one letter for each: upper case on, lower off. */
 static void power_read(char *out, size_t size)
@@ -128,9 +78,8 @@ TEST(without_power_management_it_is_on_from_probe_to_unbind)
 	if (!hwmodel_present())
 		SKIP(return, "no modelled hardware");
 	ASSERT_EQ(0, rig_open(&rig, 2));
-	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/power/runtime_status",
-		 rig.gpu.device);
-	runtime_status(path, status, sizeof(status));
+	power_status_path(&rig.gpu, path, sizeof(path));
+	power_status(path, status, sizeof(status));
 	if (status[0]) {
 		rig_close(&rig);
 		SKIP(return, "a kernel with power management");
@@ -178,9 +127,8 @@ FIXTURE_SETUP(power)
 		SKIP(return, "no modelled hardware");
 	ASSERT_EQ(0, rig_open(&self->rig, 2));
 	self->present = true;
-	snprintf(self->status, sizeof(self->status),
-		 "/sys/bus/platform/devices/%s/power/runtime_status", self->rig.gpu.device);
-	runtime_status(self->status, status, sizeof(status));
+	power_status_path(&self->rig.gpu, self->status, sizeof(self->status));
+	power_status(self->status, status, sizeof(status));
 	if (!status[0] || !strcmp(status, "unsupported")) {
 		rig_close(&self->rig);
 		self->present = false;

@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/*
+ * The rate of the core clock: who chooses it, what it follows, and what goes with it. Needs root. Nothing here
+ * depends on how long something takes, only on that it happens.
+ */
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "device.h"
+#include "power.h"
+#include "suite.h"
+
+#define MAX_RATES	32
+
+/* The governor looks every 50 ms; a busy machine takes its time. */
+#define LIMIT		(20 * SECOND)
+
+#define SUSPEND_POINT	"/proc/device-tree/opp-table/opp-500000000/opp-suspend"
+#define SUSPEND_RATE	500000000ll
+
+static int put_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+	int ret = 0;
+
+	if (!file)
+		return -errno;
+	if (fputs(text, file) < 0)
+		ret = -errno;
+	if (fclose(file) && !ret)
+		ret = -errno;
+	return ret;
+}
+
+static bool get_text(const char *path, char *text, size_t size)
+{
+	FILE *file = fopen(path, "r");
+	size_t len = 0;
+
+	if (file) {
+		len = fread(text, 1, size - 1, file);
+		fclose(file);
+	}
+	text[len] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return len;
+}
+
+static void attribute(const struct gpu *gpu, const char *name, char *path, size_t size)
+{
+	snprintf(path, size, "/sys/class/devfreq/%s/%s", gpu->device, name);
+}
+
+/* A number in the device's devfreq directory, or -1. */
+static long long get(const struct gpu *gpu, const char *name)
+{
+	char path[160], text[64];
+
+	attribute(gpu, name, path, sizeof(path));
+	return get_text(path, text, sizeof(text)) ? atoll(text) : -1;
+}
+
+static int put(const struct gpu *gpu, const char *name, long long value)
+{
+	char path[160], text[32];
+
+	attribute(gpu, name, path, sizeof(path));
+	snprintf(text, sizeof(text), "%lld", value);
+	return put_text(path, text);
+}
+
+static bool wait_rate(const struct gpu *gpu, long long rate)
+{
+	int64_t end = now_ns() + LIMIT;
+
+	while (get(gpu, "cur_freq") != rate) {
+		if (now_ns() > end)
+			return false;
+		sleep_ms(5);
+	}
+	return true;
+}
+
+/* How often the rate has changed, from the last line of trans_stat. */
+static long long transitions(const struct gpu *gpu)
+{
+	char path[160], line[512];
+	long long count = -1;
+	FILE *file;
+
+	attribute(gpu, "trans_stat", path, sizeof(path));
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "Total transition : %lld", &count);
+	if (file)
+		fclose(file);
+	return count;
+}
+
+/* A number behind @key in the file's fdinfo, or -1. */
+static long long fdinfo(const struct gpu *gpu, const char *key)
+{
+	char path[64], line[256];
+	long long value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", gpu->fd);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
+			value = atoll(line + strlen(key) + 1);
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* The newest cooling device of the GPU; false if there is none. */
+static bool find_cooling(const struct gpu *gpu, char *path, size_t size)
+{
+	char type[96], expected[96], file[320];
+	int newest = -1, number;
+	struct dirent *entry;
+	DIR *dir = opendir("/sys/class/thermal");
+
+	snprintf(expected, sizeof(expected), "devfreq-%s", gpu->device);
+	while (dir && (entry = readdir(dir))) {
+		if (sscanf(entry->d_name, "cooling_device%d", &number) != 1)
+			continue;
+		snprintf(file, sizeof(file), "/sys/class/thermal/%s/type", entry->d_name);
+		if (get_text(file, type, sizeof(type)) && !strcmp(type, expected) && number > newest)
+			newest = number;
+	}
+	if (dir)
+		closedir(dir);
+	snprintf(path, size, "/sys/class/thermal/cooling_device%d", newest);
+	return newest >= 0;
+}
+
+static int cool(const char *cooling, long state)
+{
+	char path[192], text[32];
+
+	snprintf(path, sizeof(path), "%s/cur_state", cooling);
+	snprintf(text, sizeof(text), "%ld", state);
+	return put_text(path, text);
+}
+
+FIXTURE(devfreq)
+{
+	struct rig rig;
+	bool present;
+	char status[160];
+	long long rates[MAX_RATES], low, high;
+	size_t count;
+};
+
+FIXTURE_SETUP(devfreq)
+{
+	char path[160], text[1024], *at = text, *end;
+
+	self->present = false;
+	if (!hwmodel_present())
+		SKIP(return, "no modelled hardware");
+	ASSERT_EQ(0, rig_open(&self->rig, 2));
+	attribute(&self->rig.gpu, "available_frequencies", path, sizeof(path));
+	if (!get_text(path, text, sizeof(text))) {
+		rig_close(&self->rig);
+		SKIP(return, "no choice of rates");
+	}
+	self->present = true;
+	power_status_path(&self->rig.gpu, self->status, sizeof(self->status));
+	for (self->count = 0; self->count < MAX_RATES; self->count++, at = end) {
+		self->rates[self->count] = strtoll(at, &end, 10);
+		if (end == at)
+			break;
+	}
+	ASSERT_LT(0, self->count);
+	self->low = self->rates[0];
+	self->high = self->rates[self->count - 1];
+	if (self->count < 2) {
+		rig_close(&self->rig);
+		self->present = false;
+		SKIP(return, "one rate");
+	}
+}
+
+FIXTURE_TEARDOWN(devfreq)
+{
+	struct gpu *gpu = &self->rig.gpu;
+
+	if (!self->present)
+		return;
+	self->rig.data.u32[0] = 1;
+	power_write("refuse none 0");
+	put(gpu, "min_freq", 0);
+	put(gpu, "max_freq", self->high);
+	power_keep_on(gpu, false);
+	rig_close(&self->rig);
+	EXPECT_EQ(0, hwmodel_records());
+}
+
+/* Both limits: first the one that does not cross the other. */
+static int pin(const struct gpu *gpu, long long rate)
+{
+	bool up = rate > get(gpu, "max_freq");
+	int ret = put(gpu, up ? "max_freq" : "min_freq", rate);
+
+	return ret ? ret : put(gpu, up ? "min_freq" : "max_freq", rate);
+}
+
+/* A job that runs until word 0 is set. */
+static int spin(struct rig *rig)
+{
+	struct cs cs = rig_stream(rig, 0);
+	int ret;
+
+	rig->data.u32[0] = 0;
+	rig->data.u32[1] = 0;
+	cs_put32(&cs, rig->data.va + 4, 1);
+	cs_spin_while_zero(&cs, rig->data.va);
+	ret = rig_submit(rig, 0, &cs);
+	return ret ? ret : rig_wait_word(rig, 1, 1);
+}
+
+static int stop(struct rig *rig)
+{
+	rig->data.u32[0] = 1;
+	return rig_wait(rig);
+}
+
+static int store(struct rig *rig, uint32_t value)
+{
+	struct cs cs = rig_stream(rig, 1);
+	int ret;
+
+	cs_put32(&cs, rig->data.va + 8, value);
+	ret = rig_run(rig, 1, &cs);
+	return ret == 1 && rig->data.u32[2] != value ? -EIO : ret;
+}
+
+/* What the model has last seen. */
+static long long model_rate(void)
+{
+	char log[16384], *line;
+	long long rate = -1;
+
+	power_lines("=", log, sizeof(log));
+	for (line = strtok(log, "\n"); line; line = strtok(NULL, "\n"))
+		sscanf(line, "=clk_gpu %lld", &rate);
+	return rate;
+}
+
+/* Every rate that there is, and jobs at each; what is said of it is what the clock has. */
+TEST_F(devfreq, user_space_chooses_the_rate)
+{
+	struct gpu *gpu = &self->rig.gpu;
+
+	ASSERT_EQ(0, pin(gpu, self->low));
+	ASSERT_TRUE(wait_rate(gpu, self->low));
+	for (size_t i = 1; i < self->count; i++) {
+		ASSERT_EQ(0, power_write("reset"));
+		ASSERT_EQ(0, pin(gpu, self->rates[i]));
+		EXPECT_TRUE(wait_rate(gpu, self->rates[i]));
+		EXPECT_EQ(self->rates[i], model_rate());
+		EXPECT_EQ(self->rates[i], fdinfo(gpu, "drm-curfreq-panthor"));
+		EXPECT_EQ(self->high, fdinfo(gpu, "drm-maxfreq-panthor"));
+		EXPECT_EQ(1, store(&self->rig, i));
+	}
+}
+
+/* In microvolts, what the device tree says that a rate takes. */
+static long long voltage_for(long long rate)
+{
+	return rate <= 600000000 ? 675000 : rate <= 700000000 ? 700000 :
+	       rate <= 800000000 ? 750000 : rate <= 900000000 ? 800000 : 850000;
+}
+
+TEST_F(devfreq, voltage_comes_before_a_higher_rate_and_goes_after_a_lower_one)
+{
+	struct gpu *gpu = &self->rig.gpu;
+	long long rate = self->low, voltage = voltage_for(self->low);
+	unsigned int changes = 0;
+	char log[16384], *line;
+
+	ASSERT_EQ(0, pin(gpu, self->low));
+	ASSERT_TRUE(wait_rate(gpu, self->low));
+	ASSERT_EQ(0, power_write("reset"));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, pin(gpu, self->high));
+		ASSERT_TRUE(wait_rate(gpu, self->high));
+		ASSERT_EQ(0, pin(gpu, self->low));
+		ASSERT_TRUE(wait_rate(gpu, self->low));
+	}
+	power_lines("=", log, sizeof(log));
+	for (line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
+		if (sscanf(line, "=clk_gpu %lld", &rate) + sscanf(line, "=vdd-gpu %lld", &voltage) < 0)
+			continue;
+		changes++;
+		EXPECT_LE(voltage_for(rate), voltage) {
+			TH_LOG("%s", line);
+		}
+	}
+	EXPECT_LE(12, changes);
+	EXPECT_EQ(self->low, rate);
+	EXPECT_EQ(voltage_for(self->low), voltage);
+}
+
+TEST_F_TIMEOUT(devfreq, the_rate_goes_up_under_load_and_down_without, 120)
+{
+	struct gpu *gpu = &self->rig.gpu;
+	long long before;
+
+	ASSERT_EQ(0, power_keep_on(gpu, true));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_TRUE(wait_rate(gpu, self->low));
+		before = transitions(gpu);
+		ASSERT_EQ(0, spin(&self->rig));
+		EXPECT_TRUE(wait_rate(gpu, self->high));
+		EXPECT_EQ(1, stop(&self->rig));
+		EXPECT_TRUE(wait_rate(gpu, self->low));
+		EXPECT_LE(before + 2, transitions(gpu));
+	}
+}
+
+/* The group sits in a slot, and the GPU has nothing to do. Then somebody lets it go on. */
+TEST_F_TIMEOUT(devfreq, a_group_that_waits_for_another_is_no_load_until_it_goes_on, 120)
+{
+	struct rig *rig = &self->rig;
+	struct gpu *gpu = &rig->gpu;
+	struct cs waits = rig_stream(rig, 2), sets = rig_stream(rig, 3);
+	uint64_t object = rig->data.va + 1024;
+	uint32_t other, done;
+
+	ASSERT_EQ(0, power_keep_on(gpu, true));
+	ASSERT_EQ(0, group_create(gpu, rig->vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM, &other));
+	ASSERT_EQ(0, sync_create(gpu, false, &done));
+	rig->data.u32[0] = 0;
+	rig->data.u32[256] = 0;
+	cs_move48(&waits, 70, object);
+	cs_move32(&waits, 72, 0);
+	cs_sync_wait32(&waits, CS_GREATER, 70, 72);
+	cs_spin_while_zero(&waits, rig->data.va);
+	ASSERT_EQ(0, rig_submit(rig, 0, &waits));
+	EXPECT_TRUE(wait_rate(gpu, self->low));
+	sleep_ms(300);
+	EXPECT_EQ(self->low, get(gpu, "cur_freq"));
+	EXPECT_EQ(-ETIME, sync_wait(gpu, rig->sync, 0, 0));
+
+	cs_move48(&sets, 70, object);
+	cs_move32(&sets, 72, 1);
+	cs_sync_set32(&sets, CS_SYSTEM, 70, 72, 0);
+	ASSERT_EQ(0, group_run(gpu, other, 0, rig_stream_va(rig, &sets), cs_bytes(&sets), done));
+	ASSERT_EQ(0, sync_wait(gpu, done, 0, PATIENCE));
+	EXPECT_TRUE(wait_rate(gpu, self->high));
+	EXPECT_EQ(1, stop(rig));
+	EXPECT_TRUE(wait_rate(gpu, self->low));
+}
+
+/* What the driver says of its load, in ns. */
+static int read_load(const struct gpu *gpu, long long *busy, long long *on)
+{
+	char path[128], line[128];
+	int found = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/sched", gpu->device);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file))
+		found += sscanf(line, "busy_ns %lld", busy) == 1 || sscanf(line, "on_ns %lld", on) == 1;
+	if (file)
+		fclose(file);
+	return found == 2 ? 0 : -EPROTO;
+}
+
+/* Exact, whatever the machine does meanwhile: neither busy nor idle while off, all of it while a job runs. */
+TEST_F_TIMEOUT(devfreq, time_without_power_counts_for_nothing, 120)
+{
+	struct gpu *gpu = &self->rig.gpu;
+	long long busy[2], on[2];
+
+	if (read_load(gpu, &busy[0], &on[0]))
+		SKIP(return, "this driver does not say what its load is");
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(1, store(&self->rig, i));
+		ASSERT_TRUE(wait_off(self->status));
+		ASSERT_EQ(0, read_load(gpu, &busy[0], &on[0]));
+		EXPECT_LE(busy[0], on[0]);
+		sleep_ms(100);
+		ASSERT_EQ(0, read_load(gpu, &busy[1], &on[1]));
+		EXPECT_EQ(busy[0], busy[1]);
+		EXPECT_EQ(on[0], on[1]);
+
+		ASSERT_EQ(0, spin(&self->rig));
+		ASSERT_EQ(0, read_load(gpu, &busy[0], &on[0]));
+		EXPECT_LT(on[1], on[0]);
+		sleep_ms(100);
+		ASSERT_EQ(0, read_load(gpu, &busy[1], &on[1]));
+		EXPECT_LT(busy[0], busy[1]);
+		EXPECT_EQ(on[1] - on[0], busy[1] - busy[0]);
+
+		ASSERT_EQ(0, power_keep_on(gpu, true));
+		EXPECT_EQ(1, stop(&self->rig));
+		ASSERT_EQ(0, read_load(gpu, &busy[0], &on[0]));
+		sleep_ms(100);
+		ASSERT_EQ(0, read_load(gpu, &busy[1], &on[1]));
+		EXPECT_EQ(busy[0], busy[1]);
+		EXPECT_LT(on[0], on[1]);
+		ASSERT_EQ(0, power_keep_on(gpu, false));
+	}
+}
+
+/* The rate is the clock's, with power or without; what was asked for is there when the power is. */
+TEST_F_TIMEOUT(devfreq, limits_change_without_power, 120)
+{
+	struct gpu *gpu = &self->rig.gpu;
+	struct hwmodel_counters before, after;
+
+	EXPECT_EQ(1, store(&self->rig, 1));
+	ASSERT_TRUE(wait_off(self->status));
+	ASSERT_EQ(0, hwmodel_read(&before));
+	ASSERT_EQ(0, pin(gpu, self->high));
+	EXPECT_EQ(self->high, get(gpu, "cur_freq"));
+	ASSERT_EQ(0, hwmodel_read(&after));
+	EXPECT_EQ(hwmodel_get(&before, "mmio_read"), hwmodel_get(&after, "mmio_read"));
+	EXPECT_EQ(hwmodel_get(&before, "mmio_write"), hwmodel_get(&after, "mmio_write"));
+	EXPECT_TRUE(is_off(self->status));
+	EXPECT_EQ(1, store(&self->rig, 2));
+	EXPECT_EQ(self->high, get(gpu, "cur_freq"));
+	EXPECT_EQ(self->high, fdinfo(gpu, "drm-curfreq-panthor"));
+}
+
+/* A device that was idle, then off, has no load: wider limits alone do not make it faster. */
+TEST_F_TIMEOUT(devfreq, limits_that_change_without_power_are_no_load, 120)
+{
+	struct gpu *gpu = &self->rig.gpu;
+	long long before;
+
+	ASSERT_EQ(0, power_keep_on(gpu, true));
+	EXPECT_EQ(1, store(&self->rig, 1));
+	ASSERT_TRUE(wait_rate(gpu, self->low));
+	/* A full period without work. */
+	sleep_ms(300);
+	ASSERT_EQ(0, power_keep_on(gpu, false));
+	ASSERT_TRUE(wait_off(self->status));
+	before = get(gpu, "cur_freq");
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, put(gpu, "max_freq", self->rates[self->count - 1 - i % 2]));
+		EXPECT_GE(before, get(gpu, "cur_freq"));
+	}
+}
+
+TEST_F_TIMEOUT(devfreq, a_cooling_device_caps_the_rate, 120)
+{
+	struct gpu *gpu = &self->rig.gpu;
+	char cooling[160], path[192], text[32];
+	size_t last = self->count - 1;
+
+	if (access("/sys/class/thermal", F_OK))
+		SKIP(return, "a kernel without cooling devices");
+	ASSERT_TRUE(find_cooling(gpu, cooling, sizeof(cooling)));
+	snprintf(path, sizeof(path), "%s/max_state", cooling);
+	ASSERT_TRUE(get_text(path, text, sizeof(text)));
+	EXPECT_EQ(last, atol(text));
+	ASSERT_EQ(0, spin(&self->rig));
+	EXPECT_TRUE(wait_rate(gpu, self->high));
+	for (size_t state = 1; state <= last; state++) {
+		EXPECT_EQ(0, cool(cooling, state));
+		EXPECT_TRUE(wait_rate(gpu, self->rates[last - state]));
+	}
+	EXPECT_EQ(0, cool(cooling, 0));
+	EXPECT_TRUE(wait_rate(gpu, self->high));
+	EXPECT_EQ(1, stop(&self->rig));
+}
+
+/* A voltage that does not come costs the change, and nothing else. */
+TEST_F_TIMEOUT(devfreq, a_supply_that_refuses_leaves_the_rate_as_it_is, 120)
+{
+	struct gpu *gpu = &self->rig.gpu;
+
+	ASSERT_EQ(0, pin(gpu, self->low));
+	ASSERT_TRUE(wait_rate(gpu, self->low));
+	ASSERT_TRUE(wait_off(self->status));
+	ASSERT_EQ(0, power_write("refuse =vdd-gpu 1000000"));
+	pin(gpu, self->high);
+	EXPECT_EQ(self->low, get(gpu, "cur_freq"));
+	EXPECT_EQ(1, store(&self->rig, 1));
+	EXPECT_EQ(self->low, fdinfo(gpu, "drm-curfreq-panthor"));
+	ASSERT_EQ(0, power_write("refuse none 0"));
+	ASSERT_EQ(0, pin(gpu, self->high));
+	EXPECT_TRUE(wait_rate(gpu, self->high));
+	EXPECT_EQ(1, store(&self->rig, 2));
+}
+
+TEST_F_TIMEOUT(devfreq, in_suspend_it_has_the_point_for_that, 120)
+{
+	struct gpu *gpu = &self->rig.gpu;
+
+	if (access(SUSPEND_POINT, F_OK))
+		SKIP(return, "the device tree has none");
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, spin(&self->rig));
+		EXPECT_TRUE(wait_rate(gpu, self->high));
+		EXPECT_EQ(1, stop(&self->rig));
+		ASSERT_TRUE(wait_off(self->status));
+		EXPECT_EQ(SUSPEND_RATE, get(gpu, "cur_freq"));
+	}
+}
+
+struct changer {
+	const struct gpu *gpu;
+	const char *cooling;
+	long long low, high;
+	atomic_bool stop;
+};
+
+static void *change_all_the_time(void *data)
+{
+	struct changer *changer = data;
+
+	for (unsigned int i = 0; !atomic_load(&changer->stop); i++) {
+		put(changer->gpu, "min_freq", i % 2 ? changer->high : 0);
+		if (*changer->cooling)
+			cool(changer->cooling, i % 3);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(devfreq, unbind_in_the_middle_of_it, 180)
+{
+	struct rig *rig = &self->rig;
+	char cooling[160];
+
+	KNOWN_C_DEFECT(&rig->gpu, "its cooling device outlives its binding");
+	for (int i = 0; i < 5; i++) {
+		struct gpu gpu = rig->gpu;
+		struct changer changer = {
+			.gpu = &gpu, .cooling = cooling, .low = self->low, .high = self->high,
+		};
+		char path[160];
+		pthread_t thread;
+
+		if (!find_cooling(&gpu, cooling, sizeof(cooling)))
+			cooling[0] = '\0';
+		ASSERT_EQ(0, pthread_create(&thread, NULL, change_all_the_time, &changer));
+		ASSERT_EQ(0, spin(rig));
+		EXPECT_EQ(0, device_unbind(&gpu));
+		atomic_store(&changer.stop, true);
+		pthread_join(thread, NULL);
+		attribute(&gpu, "cur_freq", path, sizeof(path));
+		EXPECT_NE(0, access(path, F_OK));
+		EXPECT_FALSE(find_cooling(&gpu, cooling, sizeof(cooling)));
+		rig_abandon(rig);
+		ASSERT_EQ(0, device_bind(&gpu));
+		ASSERT_EQ(0, device_reopen(&gpu));
+		gpu_close(&gpu);
+		ASSERT_EQ(0, rig_open(rig, 2));
+		EXPECT_EQ(1, store(rig, 100 + i));
+	}
+}
+
+/* By rules D2 and D6: devfreq is the user's choice, and a device without one works. */
+TEST(without_a_choice_everything_works)
+{
+	char path[160], text[1024];
+	struct rig rig;
+
+	ASSERT_EQ(0, rig_open(&rig, 2));
+	attribute(&rig.gpu, "available_frequencies", path, sizeof(path));
+	if (get_text(path, text, sizeof(text)) && strchr(text, ' ') && strchr(text, ' ')[1]) {
+		rig_close(&rig);
+		SKIP(return, "there is a choice");
+	}
+	for (uint32_t i = 0; i < 5; i++) {
+		EXPECT_EQ(1, store(&rig, 1 + i));
+		sleep_ms(100);
+	}
+	EXPECT_LT(0, fdinfo(&rig.gpu, "drm-curfreq-panthor"));
+	EXPECT_EQ(fdinfo(&rig.gpu, "drm-curfreq-panthor"), fdinfo(&rig.gpu, "drm-maxfreq-panthor"));
+	rig_close(&rig);
+	EXPECT_EQ(0, hwmodel_records());
+}
+
+TEST_HARNESS_MAIN
