@@ -12,6 +12,7 @@
 #include "devfreq.h"
 #include "drm.h"
 #include "job.h"
+#include "opp.h"
 #include "platform.h"
 #include "soc.h"
 

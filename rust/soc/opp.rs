@@ -15,23 +15,14 @@
 //!
 //! Everything here may sleep.
 
-use core::ptr;
-
 use kernel::{
-    bindings,
     clk::Hertz,
     device::{
         Bound,
         Device, //
     },
-    error::{
-        from_err_ptr,
-        to_result, //
-    },
-    ffi::{
-        c_int,
-        c_ulong, //
-    },
+    error::to_result,
+    ffi::c_int,
     prelude::*,
     str::CStrExt,
     sync::aref::ARef, //
@@ -59,7 +50,7 @@ impl Opp {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if there is no table, `EPROBE_DEFER` if the supply is not there yet.
+    /// `ENODEV` if there is no table, or the kernel has no operating points, `EPROBE_DEFER` if the supply is not there yet.
     pub fn from_dt(dev: &Device<Bound>, regulator: &'static CStr) -> Result<Self> {
         let mut this = Self {
             dev: ARef::from(&**dev),
@@ -68,29 +59,22 @@ impl Opp {
         };
 
         // SAFETY: The device is valid.
-        let table = from_err_ptr(unsafe { bindings::dev_pm_opp_get_opp_table(raw_device(dev)) });
-        if matches!(table, Ok(table) if !table.is_null()) {
-            // SAFETY: The reference was handed out just now.
-            unsafe { bindings::dev_pm_opp_put_opp_table(table?) };
+        if unsafe { shims::c::shim_opp_has_table(raw_device(dev)) } {
             return Ok(this);
         }
 
-        let names = [regulator.as_char_ptr(), ptr::null()];
-        let mut config = bindings::dev_pm_opp_config {
-            regulator_names: names.as_ptr(),
-            ..Default::default()
-        };
-        // SAFETY: The device is valid; the configuration and the null-terminated array of names are
-        // not used after the call.
-        let token = unsafe { bindings::dev_pm_opp_set_config(raw_device(dev), &mut config) };
+        // SAFETY: The device is valid, and the name is not used after the call.
+        let token =
+            unsafe { shims::c::shim_opp_set_supply(raw_device(dev), regulator.as_char_ptr()) };
         match to_result(token) {
             Ok(()) => this.config = Some(token),
-            Err(err) if err == ENODEV => (),
+            // No supply, or no operating points at all in this kernel.
+            Err(err) if err == ENODEV || err == EOPNOTSUPP => (),
             Err(err) => return Err(err),
         }
 
         // SAFETY: The device is valid.
-        to_result(unsafe { bindings::dev_pm_opp_of_add_table(raw_device(dev)) })?;
+        to_result(unsafe { shims::c::shim_opp_add_table(raw_device(dev)) })?;
         this.own_table = true;
         Ok(this)
     }
@@ -98,59 +82,35 @@ impl Opp {
     /// Sets the lowest point that is at least as fast as `rate`, or the fastest one, and switches
     /// the supply on. Returns the point's rate.
     pub fn set_initial(&self, rate: Hertz) -> Result<Hertz> {
-        let mut freq: c_ulong = rate.as_hz();
+        let mut hz = rate.as_hz();
 
-        // SAFETY: The device is valid.
-        let mut opp = from_err_ptr(unsafe {
-            bindings::dev_pm_opp_find_freq_ceil(raw_device(&*self.dev), &mut freq)
-        });
-        if matches!(&opp, Err(err) if *err == ERANGE) {
-            // SAFETY: The device is valid.
-            opp = from_err_ptr(unsafe {
-                bindings::dev_pm_opp_find_freq_floor(raw_device(&*self.dev), &mut freq)
-            });
-        }
-        let opp = opp?;
-
-        // SAFETY: The device is valid, and so is the point that was just found.
-        let ret = to_result(unsafe { bindings::dev_pm_opp_set_opp(raw_device(&*self.dev), opp) });
-        // SAFETY: Finding the point has handed out this reference.
-        unsafe { bindings::dev_pm_opp_put(opp) };
-        ret.map(|()| Hertz(freq))
+        // SAFETY: The device is valid, and so is the place for the rate.
+        to_result(unsafe { shims::c::shim_opp_set_nearest(raw_device(&*self.dev), &mut hz) })?;
+        Ok(Hertz(hz))
     }
 
     /// Sets the point for `rate`.
     pub fn set_rate(&self, rate: Hertz) -> Result {
         // SAFETY: The device is valid.
-        to_result(unsafe { bindings::dev_pm_opp_set_rate(raw_device(&*self.dev), rate.as_hz()) })
+        to_result(unsafe { shims::c::shim_opp_set_rate(raw_device(&*self.dev), rate.as_hz()) })
     }
 
-    /// The rate of the fastest point.
-    pub fn max_rate(&self) -> Result<Hertz> {
-        let mut freq = c_ulong::MAX;
-
+    /// The rate of the fastest point; 0 Hz if there is none.
+    pub fn max_rate(&self) -> Hertz {
         // SAFETY: The device is valid.
-        let opp = from_err_ptr(unsafe {
-            bindings::dev_pm_opp_find_freq_floor(raw_device(&*self.dev), &mut freq)
-        })?;
-        // SAFETY: Finding the point has handed out this reference.
-        unsafe { bindings::dev_pm_opp_put(opp) };
-        Ok(Hertz(freq))
+        Hertz(unsafe { shims::c::shim_opp_max_rate(raw_device(&*self.dev)) })
     }
 }
 
 impl Drop for Opp {
     fn drop(&mut self) {
         if self.own_table {
-            // SAFETY: The device is valid. Without a point the OPP core drops its vote for the
-            // supply; there is nothing to do about a failure.
-            unsafe { bindings::dev_pm_opp_set_opp(raw_device(&*self.dev), ptr::null_mut()) };
-            // SAFETY: By the type's invariant the table is ours.
-            unsafe { bindings::dev_pm_opp_of_remove_table(raw_device(&*self.dev)) };
+            // SAFETY: The device is valid, and by the type's invariant the table is ours.
+            unsafe { shims::c::shim_opp_remove_table(raw_device(&*self.dev)) };
         }
         if let Some(token) = self.config {
             // SAFETY: By the type's invariant the token is valid, and it is not used again.
-            unsafe { bindings::dev_pm_opp_clear_config(token) };
+            unsafe { shims::c::shim_opp_clear(token) };
         }
     }
 }

@@ -96,8 +96,7 @@ impl Supplies {
 
     /// Highest rate of the core clock in Hz.
     pub(crate) fn max_hz(&self) -> u64 {
-        let max = self.opp.as_ref().and_then(|opp| opp.max_rate().ok());
-        let max = max.map_or(0, |rate| rate.as_hz());
+        let max = self.opp.as_ref().map_or(0, |opp| opp.max_rate().as_hz());
         u64::try_from(max).unwrap_or(0).max(self.core_hz())
     }
 
