@@ -3,43 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cores.h"
 #include "suite.h"
-
-struct chain {
-	struct npu_bo bo;
-	struct drm_rocket_task *tasks;
-	uint32_t count;
-};
-
-/* The same layer again and again. */
-static int chain_create(struct npu *npu, const struct layer *layer, const struct loaded *loaded,
-			uint32_t count, bool linked, struct chain *chain)
-{
-	const uint32_t stride = LIST_WORDS * sizeof(uint64_t);
-	uint64_t words[LIST_WORDS];
-	int ret = npu_bo_create(npu, count * stride, &chain->bo);
-
-	if (ret)
-		return ret;
-	chain->count = count;
-	chain->tasks = calloc(count, sizeof(*chain->tasks));
-	for (uint32_t i = 0; i < count; i++) {
-		struct next next = { chain->bo.iova + (i + 1) * stride, 0 };
-
-		next.words = layer_list(layer, loaded, NULL, words);
-		chain->tasks[i].regcmd = chain->bo.iova + i * stride;
-		chain->tasks[i].regcmd_count =
-			layer_list(layer, loaded, linked && i + 1 < count ? &next : NULL,
-				   (uint64_t *)(chain->bo.map + i * stride));
-	}
-	return npu_bo_fini(&chain->bo);
-}
-
-static void chain_destroy(struct chain *chain)
-{
-	npu_bo_destroy(&chain->bo);
-	free(chain->tasks);
-}
 
 FIXTURE(chain) {
 	struct npu npu;
@@ -66,20 +31,6 @@ FIXTURE_TEARDOWN(chain)
 	npu_close(&self->npu);
 }
 
-static uint64_t counted(const struct hwmodel_counters *before, const char *name)
-{
-	struct hwmodel_counters after;
-
-	hwmodel_read(&after);
-	return hwmodel_get(&after, name) - hwmodel_get(before, name);
-}
-
-static uint64_t tasks(const struct hwmodel_counters *before)
-{
-	return counted(before, "npu0_task") + counted(before, "npu1_task") +
-	       counted(before, "npu2_task");
-}
-
 static int run(struct npu *npu, const struct chain *chain, const struct loaded *loaded)
 {
 	struct drm_rocket_job job = npu_job(chain->tasks, chain->count, &loaded->input,
@@ -95,8 +46,8 @@ TEST_F(chain, lists_that_are_not_chained_run_one_by_one)
 	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 8, false, &chain));
 	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
 	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
-	EXPECT_EQ(8, tasks(&self->before));
-	EXPECT_EQ(8, counted(&self->before, "npu_kick"));
+	EXPECT_EQ(8, tasks_since(&self->before));
+	EXPECT_EQ(8, hwmodel_since(&self->before, "npu_kick"));
 	chain_destroy(&chain);
 }
 
@@ -109,9 +60,9 @@ TEST_F(chain, lists_that_are_chained_run_in_one_kick)
 	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 320, true, &chain));
 	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
 	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
-	EXPECT_EQ(320, tasks(&self->before));
-	EXPECT_EQ(1, counted(&self->before, "npu_kick"));
-	EXPECT_GE(5, counted(&self->before, "irq_npu"));
+	EXPECT_EQ(320, tasks_since(&self->before));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "npu_kick"));
+	EXPECT_GE(5, hwmodel_since(&self->before, "irq_npu"));
 	chain_destroy(&chain);
 }
 
@@ -124,8 +75,8 @@ TEST_F(chain, a_chain_that_is_too_long_for_one_kick_takes_two)
 	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 5000, true, &chain));
 	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
 	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
-	EXPECT_EQ(5000, tasks(&self->before));
-	EXPECT_EQ(2, counted(&self->before, "npu_kick"));
+	EXPECT_EQ(5000, tasks_since(&self->before));
+	EXPECT_EQ(2, hwmodel_since(&self->before, "npu_kick"));
 	chain_destroy(&chain);
 }
 
@@ -146,8 +97,8 @@ TEST_F(chain, a_job_may_take_long_if_none_of_its_lists_does)
 		EXPECT_EQ(1, fence_wait(fence));
 		chain_destroy(&chain);
 	}
-	EXPECT_EQ(24, tasks(&self->before));
-	EXPECT_EQ(0, counted(&self->before, "npu_reset"));
+	EXPECT_EQ(24, tasks_since(&self->before));
+	EXPECT_EQ(0, hwmodel_since(&self->before, "npu_reset"));
 }
 
 TEST_F(chain, a_list_that_hangs_in_a_chain_ends_the_job)
@@ -169,8 +120,8 @@ TEST_F(chain, a_list_that_hangs_in_a_chain_ends_the_job)
 		ASSERT_EQ(0, hwmodel_inject(line));
 	}
 	EXPECT_EQ(-ETIMEDOUT, fence_wait(fence));
-	EXPECT_GT(12, tasks(&self->before));
-	EXPECT_EQ(1, counted(&self->before, "npu_reset"));
+	EXPECT_GT(12, tasks_since(&self->before));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "npu_reset"));
 	ASSERT_EQ(0, hwmodel_inject("clear"));
 	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
 	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));

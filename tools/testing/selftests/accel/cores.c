@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cores.h"
+#include "module.h"
 #include "suite.h"
 
 FIXTURE(cores) {
@@ -43,16 +44,6 @@ FIXTURE_TEARDOWN(cores)
 	npu_close(&self->npu);
 }
 
-static const char * const tasks[] = { "npu0_task", "npu1_task", "npu2_task" };
-
-static uint64_t counted(const struct hwmodel_counters *before, const char *name)
-{
-	struct hwmodel_counters after;
-
-	hwmodel_read(&after);
-	return hwmodel_get(&after, name) - hwmodel_get(before, name);
-}
-
 static int submit(struct npu *npu, const struct lists *lists, const struct loaded *loaded,
 		  uint32_t count)
 {
@@ -68,10 +59,10 @@ TEST_F(cores, one_that_is_unbound_ends_its_job_first)
 	ASSERT_EQ(0, hwmodel_inject("npu delay 200000000"));
 	ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
 	ASSERT_EQ(0, core_unbind(1));
-	EXPECT_EQ(1, counted(&self->before, "npu1_task"));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "npu1_task"));
 	for (uint32_t i = 0; i < 3; i++)
 		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
-	EXPECT_EQ(0, counted(&self->before, "npu_reset"));
+	EXPECT_EQ(0, hwmodel_since(&self->before, "npu_reset"));
 }
 
 TEST_F(cores, the_others_go_on_without_it_and_it_can_come_back)
@@ -83,13 +74,14 @@ TEST_F(cores, the_others_go_on_without_it_and_it_can_come_back)
 		for (uint32_t i = 0; i < 3; i++)
 			EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
 	}
-	EXPECT_EQ(0, counted(&self->before, "npu0_task"));
-	EXPECT_EQ(12, counted(&self->before, "npu1_task") + counted(&self->before, "npu2_task"));
+	EXPECT_EQ(0, hwmodel_since(&self->before, "npu0_task"));
+	EXPECT_EQ(12, hwmodel_since(&self->before, "npu1_task") +
+		      hwmodel_since(&self->before, "npu2_task"));
 	ASSERT_EQ(0, core_bind(0));
 	ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
 	for (uint32_t i = 0; i < 3; i++)
 		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
-	EXPECT_EQ(1, counted(&self->before, "npu0_task"));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "npu0_task"));
 }
 
 /* What kept a core on for jobs that wait goes with it: another one is switched on for them. */
@@ -107,9 +99,8 @@ TEST_F(cores, jobs_that_wait_move_to_another_core)
 	ASSERT_EQ(0, core_unbind(0));
 	ASSERT_EQ(0, core_unbind(1));
 	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[0]));
-	EXPECT_EQ(4, counted(&self->before, tasks[0]) + counted(&self->before, tasks[1]) +
-		     counted(&self->before, tasks[2]));
-	EXPECT_EQ(0, counted(&self->before, "npu_reset"));
+	EXPECT_EQ(4, tasks_since(&self->before));
+	EXPECT_EQ(0, hwmodel_since(&self->before, "npu_reset"));
 }
 
 TEST_F(cores, without_any_of_them_jobs_and_files_are_refused)
@@ -147,25 +138,24 @@ TEST_F(cores, come_and_go_while_jobs_run)
 		for (uint32_t i = 0; i < 3; i++)
 			ASSERT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
 	}
-	EXPECT_EQ(180, counted(&self->before, tasks[0]) + counted(&self->before, tasks[1]) +
-		       counted(&self->before, tasks[2]));
+	EXPECT_EQ(180, tasks_since(&self->before));
 }
 
 TEST_F(cores, the_module_goes_when_no_file_is_open_and_comes_back)
 {
-	const char *path = driver_path();
+	const char *path = module_path();
 
 	if (!path)
 		SKIP(return, "DRM_TEST_MODULE does not say where the driver is");
-	EXPECT_EQ(-EAGAIN, driver_unload());
+	EXPECT_EQ(-EAGAIN, module_unload(driver_name()));
 	for (uint32_t i = 0; i < 3; i++)
 		layer_unload(&self->loaded[i]);
 	lists_destroy(&self->lists);
 	npu_close(&self->npu);
 	for (uint32_t n = 0; n < 5; n++) {
-		ASSERT_EQ(0, driver_unload());
+		ASSERT_EQ(0, module_unload(driver_name()));
 		EXPECT_NE(0, access("/dev/accel/accel0", F_OK));
-		ASSERT_EQ(0, driver_load(path));
+		ASSERT_EQ(0, module_load(path));
 		ASSERT_EQ(0, npu_open(&self->npu));
 		EXPECT_NE(0, access("/dev/accel/accel1", F_OK));
 		if (n < 4)

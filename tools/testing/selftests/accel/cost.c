@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cores.h"
 #include "suite.h"
 
 FIXTURE(cost) {
@@ -36,20 +37,6 @@ FIXTURE_TEARDOWN(cost)
 	npu_close(&self->npu);
 }
 
-static uint64_t counted(const struct hwmodel_counters *before, const char *name)
-{
-	struct hwmodel_counters after;
-
-	hwmodel_read(&after);
-	return hwmodel_get(&after, name) - hwmodel_get(before, name);
-}
-
-static uint64_t tasks(const struct hwmodel_counters *before)
-{
-	return counted(before, "npu0_task") + counted(before, "npu1_task") +
-	       counted(before, "npu2_task");
-}
-
 TEST_F(cost, a_task_costs_one_kick_and_one_interrupt_at_most)
 {
 	for (uint32_t i = 0; i < 50; i++) {
@@ -59,9 +46,9 @@ TEST_F(cost, a_task_costs_one_kick_and_one_interrupt_at_most)
 		ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
 		ASSERT_EQ(0, npu_bo_prep(&self->loaded[0].output, PATIENCE));
 	}
-	EXPECT_EQ(50, tasks(&self->before));
-	EXPECT_GE(50, counted(&self->before, "npu_kick"));
-	EXPECT_GE(50, counted(&self->before, "irq_npu"));
+	EXPECT_EQ(50, tasks_since(&self->before));
+	EXPECT_GE(50, hwmodel_since(&self->before, "npu_kick"));
+	EXPECT_GE(50, hwmodel_since(&self->before, "irq_npu"));
 }
 
 /* The C driver attaches and detaches its file's tables for each job. */
@@ -76,8 +63,8 @@ TEST_F(cost, a_core_keeps_its_tables_while_the_next_job_is_of_the_same_file)
 		ASSERT_EQ(0, npu_bo_prep(&self->loaded[0].output, PATIENCE));
 	}
 	/* Three cores have four banks. */
-	EXPECT_GE(4, counted(&self->before, "iommu_table"));
-	EXPECT_EQ(0, counted(&self->before, "iommu_disable"));
+	EXPECT_GE(4, hwmodel_since(&self->before, "iommu_table"));
+	EXPECT_EQ(0, hwmodel_since(&self->before, "iommu_disable"));
 }
 
 /* The C driver has one queue for a file, which is on one core at a time. */
@@ -93,9 +80,9 @@ TEST_F(cost, jobs_of_one_file_run_on_all_cores_at_once)
 	ASSERT_EQ(0, npu_submit(&self->npu, jobs, 3));
 	for (uint32_t i = 0; i < 3; i++)
 		ASSERT_EQ(0, npu_bo_prep(&self->loaded[i].output, PATIENCE));
-	EXPECT_EQ(1, counted(&self->before, "npu0_task"));
-	EXPECT_EQ(1, counted(&self->before, "npu1_task"));
-	EXPECT_EQ(1, counted(&self->before, "npu2_task"));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "npu0_task"));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "npu1_task"));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "npu2_task"));
 }
 
 TEST_HARNESS_MAIN

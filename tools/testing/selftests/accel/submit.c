@@ -25,14 +25,6 @@ FIXTURE_TEARDOWN(submit)
 	npu_close(&self->npu);
 }
 
-static uint64_t counted(const struct hwmodel_counters *before, const char *name)
-{
-	struct hwmodel_counters after;
-
-	hwmodel_read(&after);
-	return hwmodel_get(&after, name) - hwmodel_get(before, name);
-}
-
 /* The distance of a layer's result from its reference, or a negative errno. */
 static int run(struct npu *npu, struct lists *lists, const struct layer *layer)
 {
@@ -122,9 +114,9 @@ TEST_F(submit, the_tasks_of_a_job_all_run)
 		layer_free(&layers[i]);
 	}
 	if (hwmodel_present())
-		EXPECT_EQ(4, counted(&self->before, "npu0_task") +
-			     counted(&self->before, "npu1_task") +
-			     counted(&self->before, "npu2_task"));
+		EXPECT_EQ(4, hwmodel_since(&self->before, "npu0_task") +
+			     hwmodel_since(&self->before, "npu1_task") +
+			     hwmodel_since(&self->before, "npu2_task"));
 }
 
 TEST_F(submit, several_jobs_come_in_one_call)

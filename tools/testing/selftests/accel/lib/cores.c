@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cores.h"
@@ -14,7 +13,7 @@
 
 #define DEVICES	"/sys/bus/platform/devices"
 
-static const char *driver_name(void)
+const char *driver_name(void)
 {
 	return npu_is_c_driver() ? "rocket" : "rknn";
 }
@@ -87,27 +86,8 @@ int core_bind(uint32_t core)
 	return write_name(core, "bind");
 }
 
-const char *driver_path(void)
+uint64_t tasks_since(const struct hwmodel_counters *before)
 {
-	const char *path = getenv("DRM_TEST_MODULE");
-
-	return path && *path ? path : NULL;
-}
-
-int driver_load(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (syscall(SYS_finit_module, fd, "", 0))
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-int driver_unload(void)
-{
-	return syscall(SYS_delete_module, driver_name(), O_NONBLOCK) ? -errno : 0;
+	return hwmodel_since(before, "npu0_task") + hwmodel_since(before, "npu1_task") +
+	       hwmodel_since(before, "npu2_task");
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* The cores as devices, and the driver as a module. All return 0 or a negative errno. */
+/* The cores as devices. Functions return 0 or a negative errno, where they do not return a count. */
 #ifndef SELFTEST_CORES_H
 #define SELFTEST_CORES_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "hwmodel.h"
 
 #define MAX_CORES	8
 
@@ -14,9 +16,10 @@ bool core_is_bound(uint32_t core);
 int core_unbind(uint32_t core);
 int core_bind(uint32_t core);
 
-/* The driver's file, from DRM_TEST_MODULE; NULL if the caller of the test does not say. */
-const char *driver_path(void);
-int driver_load(const char *path);
-int driver_unload(void);
+/* What the driver's module is called. */
+const char *driver_name(void);
+
+/* Tasks that the model's cores have completed since then, all together. */
+uint64_t tasks_since(const struct hwmodel_counters *before);
 
 #endif

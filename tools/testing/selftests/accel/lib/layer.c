@@ -342,6 +342,39 @@ void lists_add(struct lists *lists, const struct layer *layer, const struct load
 	npu_bo_fini(&lists->bo);
 }
 
+int chain_create(const struct npu *npu, const struct layer *layer, const struct loaded *loaded,
+		 uint32_t count, bool linked, struct chain *chain)
+{
+	const uint32_t stride = LIST_WORDS * sizeof(uint64_t);
+	uint64_t words[LIST_WORDS];
+	int ret = npu_bo_create(npu, count * stride, &chain->bo);
+
+	if (ret)
+		return ret;
+	chain->count = count;
+	chain->tasks = calloc(count, sizeof(*chain->tasks));
+	if (!chain->tasks) {
+		npu_bo_destroy(&chain->bo);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct next next = { chain->bo.iova + (i + 1) * stride, 0 };
+
+		next.words = layer_list(layer, loaded, NULL, words);
+		chain->tasks[i].regcmd = chain->bo.iova + i * stride;
+		chain->tasks[i].regcmd_count =
+			layer_list(layer, loaded, linked && i + 1 < count ? &next : NULL,
+				   (uint64_t *)(chain->bo.map + i * stride));
+	}
+	return npu_bo_fini(&chain->bo);
+}
+
+void chain_destroy(struct chain *chain)
+{
+	npu_bo_destroy(&chain->bo);
+	free(chain->tasks);
+}
+
 uint32_t distance(const uint8_t *a, const uint8_t *b, size_t count)
 {
 	uint32_t most = 0;

@@ -78,6 +78,18 @@ void lists_destroy(struct lists *lists);
 /* Adds a layer's list. */
 void lists_add(struct lists *lists, const struct layer *layer, const struct loaded *loaded);
 
+/* Lists that go on to the next one by themselves, or could. */
+struct chain {
+	struct npu_bo bo;
+	struct drm_rocket_task *tasks;
+	uint32_t count;
+};
+
+/* The same layer again and again. */
+int chain_create(const struct npu *npu, const struct layer *layer, const struct loaded *loaded,
+		 uint32_t count, bool linked, struct chain *chain);
+void chain_destroy(struct chain *chain);
+
 /* Largest difference between two tensors of bytes. */
 uint32_t distance(const uint8_t *a, const uint8_t *b, size_t count);
 /* Waits for the output and compares it with the reference: the distance, or a negative errno. */

@@ -43,6 +43,14 @@ uint64_t hwmodel_get(const struct hwmodel_counters *counters, const char *name)
 	return 0;
 }
 
+uint64_t hwmodel_since(const struct hwmodel_counters *before, const char *name)
+{
+	struct hwmodel_counters now;
+
+	hwmodel_read(&now);
+	return hwmodel_get(&now, name) - hwmodel_get(before, name);
+}
+
 long hwmodel_records(void)
 {
 	FILE *file = fopen(HWMODEL_DIR "/records", "r");

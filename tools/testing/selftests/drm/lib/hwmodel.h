@@ -30,6 +30,9 @@ int hwmodel_read(struct hwmodel_counters *counters);
 /* A counter by name; zero if there is none of that name. */
 uint64_t hwmodel_get(const struct hwmodel_counters *counters, const char *name);
 
+/* How much more of it has been counted since then. */
+uint64_t hwmodel_since(const struct hwmodel_counters *before, const char *name);
+
 /* Number of records, or a negative errno. */
 long hwmodel_records(void);
 
