@@ -3,6 +3,7 @@
  * The benchmark program: measures one driver in one boot, and prints what it has found for a
  * script to read. See Documentation/bench.rst for the lines that it prints.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,16 +11,7 @@
 #include <string.h>
 
 #include "bench.h"
-#include "gpu.h"
 #include "system.h"
-
-extern const struct bench submit_bench, wakeup_bench, load_bench, rate_bench, counts_bench;
-extern const struct bench workers_bench, memory_bench, path_bench, allocations_bench;
-
-static const struct bench *const benches[] = {
-	&submit_bench, &wakeup_bench, &load_bench, &rate_bench, &counts_bench, &workers_bench,
-	&memory_bench, &path_bench, &allocations_bench,
-};
 
 bool quick;
 
@@ -39,10 +31,10 @@ void die(const char *format, ...)
 
 static const struct figure *find(const char *name)
 {
-	for (size_t b = 0; b < COUNT(benches); b++) {
-		for (size_t f = 0; f < benches[b]->count; f++) {
-			if (!strcmp(benches[b]->figures[f].name, name))
-				return &benches[b]->figures[f];
+	for (size_t b = 0; b < hardware.count; b++) {
+		for (size_t f = 0; f < hardware.benches[b]->count; f++) {
+			if (!strcmp(hardware.benches[b]->figures[f].name, name))
+				return &hardware.benches[b]->figures[f];
 		}
 	}
 	die("no figure '%s'", name);
@@ -87,11 +79,11 @@ void part(const char *figure, const char *unit, double value, const char *format
 
 static void list(void)
 {
-	for (size_t b = 0; b < COUNT(benches); b++) {
-		for (size_t f = 0; f < benches[b]->count; f++) {
-			const struct figure *figure = &benches[b]->figures[f];
+	for (size_t b = 0; b < hardware.count; b++) {
+		for (size_t f = 0; f < hardware.benches[b]->count; f++) {
+			const struct figure *figure = &hardware.benches[b]->figures[f];
 
-			printf("%s %s %s %s %s\n", benches[b]->name, figure->name, figure->unit,
+			printf("%s %s %s %s %s\n", hardware.benches[b]->name, figure->name, figure->unit,
 			       figure->goal, figure->what);
 		}
 	}
@@ -99,13 +91,14 @@ static void list(void)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: bench [--quick] [--list] [BENCHMARK...]\n\n"
-		"Measures the GPU driver that is loaded. Needs root.\n\n"
+	fprintf(to, "usage: %s [--quick] [--list] [BENCHMARK...]\n\n"
+		"Measures the %s driver that is loaded. Needs root.\n\n"
 		"  --quick   a few rounds only: shows that it works, measures nothing\n"
 		"  --list    benchmark, figure, unit, goal and meaning, one figure a line\n\n"
-		"Benchmarks (default: all):");
-	for (size_t b = 0; b < COUNT(benches); b++)
-		fprintf(to, " %s", benches[b]->name);
+		"Benchmarks (default: all):", program_invocation_short_name,
+		hardware.name);
+	for (size_t b = 0; b < hardware.count; b++)
+		fprintf(to, " %s", hardware.benches[b]->name);
 	fprintf(to, "\n");
 }
 
@@ -118,7 +111,6 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 	size_t known = 0;
-	struct gpu gpu;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -139,23 +131,21 @@ int main(int argc, char **argv)
 	}
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	MUST(gpu_open(&gpu));
-	printf("driver %s\n", gpu.module);
-	gpu_close(&gpu);
+	printf("driver %s\n", hardware.driver());
 	clock_init();
-	for (size_t b = 0; b < COUNT(benches); b++) {
+	for (size_t b = 0; b < hardware.count; b++) {
 		bool wanted = optind == argc;
 
 		for (int i = optind; i < argc; i++) {
-			if (!strcmp(argv[i], benches[b]->name)) {
+			if (!strcmp(argv[i], hardware.benches[b]->name)) {
 				wanted = true;
 				known++;
 			}
 		}
 		if (!wanted)
 			continue;
-		printf("bench %s\n", benches[b]->name);
-		benches[b]->run();
+		printf("bench %s\n", hardware.benches[b]->name);
+		hardware.benches[b]->run();
 	}
 	if (known != argc - optind)
 		die("there is no such benchmark: see --help");

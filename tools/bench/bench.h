@@ -42,6 +42,17 @@ struct bench {
 		.run = function,		\
 	}
 
+/* What a program measures: each has one of these, and a list of benchmarks. */
+struct hardware {
+	const char *name;
+	const struct bench *const *benches;
+	size_t count;
+	/* What the driver's module is called; ends the program if there is no device. */
+	const char *(*driver)(void);
+};
+
+extern const struct hardware hardware;
+
 /* Whether only the way is to be walked, with a few rounds; nothing that comes out is to be believed. */
 extern bool quick;
 

@@ -13,12 +13,19 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "gpu.h"
 #include "system.h"
 
 #define LOAD_MAX	64
 
 static double ticks_per_ns;
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
 
 static inline uint64_t ticks(void)
 {
@@ -39,7 +46,7 @@ void clock_init(void)
 	int64_t begin = now_ns(), end;
 	uint64_t first = ticks(), last;
 
-	sleep_ms(50);
+	usleep(50000);
 	end = now_ns();
 	last = ticks();
 	ticks_per_ns = (double)(last - first) / (end - begin);
@@ -149,7 +156,7 @@ double memory_used(void)
 	do {
 		before = now;
 		/* What was freed under RCU, or by a worker, takes a moment. */
-		sleep_ms(quick ? 20 : 200);
+		usleep(quick ? 20000 : 200000);
 		/* Some of the numbers are kept per CPU, and added up when somebody asks. */
 		write_file("/proc/sys/vm/stat_refresh", "1");
 		now = meminfo(all) - meminfo(not_used);

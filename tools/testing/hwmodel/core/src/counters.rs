@@ -100,6 +100,10 @@ counters! {
     IommuEnable = "iommu_enable",
     /// IOMMU banks that ceased to translate.
     IommuDisable = "iommu_disable",
+    /// IOMMUs that began to translate, whatever the number of their banks.
+    IommuAttach = "iommu_attach",
+    /// IOMMUs of which the last bank was told to cease to translate.
+    IommuDetach = "iommu_detach",
     /// Translations dropped on request (one per command or line, whatever the number of entries).
     IommuZap = "iommu_zap",
     /// Translations by IOMMUs that needed a walk.

@@ -172,6 +172,11 @@ impl Iommu {
         self.used().any(|b| b.stalled || b.fault.is_some())
     }
 
+    /// Whether any bank translates.
+    fn is_translating(&self) -> bool {
+        self.used().any(|b| b.paging)
+    }
+
     /// A task starts: what must be true of the banks then.
     pub(super) fn check(&self, env: &mut NpuEnv<'_>) {
         let mut banks = self.used();
@@ -236,6 +241,7 @@ impl Iommu {
             off,
         };
         let version = self.version;
+        let was = self.is_translating();
         let Some(bank) = self.banks.get_mut(bank) else {
             return;
         };
@@ -261,6 +267,11 @@ impl Iommu {
                 env.record(Kind::ReadOnly, place, u64::from(value), "");
             }
             _ => env.record(Kind::Hole, place, u64::from(value), "write"),
+        }
+        match (was, self.is_translating()) {
+            (false, true) => env.count(Counter::IommuAttach),
+            (true, false) => env.count(Counter::IommuDetach),
+            _ => (),
         }
     }
 

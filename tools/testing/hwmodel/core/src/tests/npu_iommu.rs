@@ -40,6 +40,21 @@ fn the_table_address_can_be_probed_and_a_reset_clears_it() {
 }
 
 #[test]
+fn an_iommu_counts_as_one_whatever_the_number_of_its_banks() {
+    let mut rig = Rig::ready();
+    assert_eq!(rig.count(Counter::IommuEnable), 4);
+    assert_eq!(rig.count(Counter::IommuAttach), 3);
+    for (nr, &bank) in banks(CoreId::Core0).iter().enumerate() {
+        assert_eq!(rig.count(Counter::IommuDetach), 0, "before bank {nr}");
+        rig.w(CoreId::Core0, bank + COMMAND, ENABLE_STALL);
+        rig.w(CoreId::Core0, bank + COMMAND, DISABLE_PAGING);
+    }
+    assert_eq!(rig.count(Counter::IommuDisable), 2);
+    assert_eq!(rig.count(Counter::IommuDetach), 1);
+    rig.assert_clean();
+}
+
+#[test]
 fn commands_show_in_the_status() {
     let mut rig = Rig::ready();
     let (id, bank) = (CoreId::Core1, 0xa000);
