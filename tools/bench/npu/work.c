@@ -6,6 +6,7 @@
 
 void work_open(struct work *work, unsigned int warm_up)
 {
+	work->used = 0;
 	MUST(npu_open(&work->npu));
 	MUST(lists_create(&work->npu, &work->lists));
 	layer_generate(&work->layer, 1, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
@@ -24,7 +25,7 @@ void work_open(struct work *work, unsigned int warm_up)
 void work_close(struct work *work)
 {
 	for (unsigned int i = 0; i < MOST_JOBS; i++) {
-		int far = layer_check(&work->layer, &work->loaded[i]);
+		int far = i < work->used ? layer_check(&work->layer, &work->loaded[i]) : 0;
 
 		if (far < 0 || far > 1)
 			die("a wrong result: %d", far);
@@ -37,6 +38,8 @@ void work_close(struct work *work)
 
 int work_submit(struct work *work, unsigned int count)
 {
+	if (work->used < count)
+		work->used = count;
 	return npu_submit(&work->npu, work->jobs, count);
 }
 

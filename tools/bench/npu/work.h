@@ -18,11 +18,12 @@ struct work {
 	struct lists lists;
 	struct loaded loaded[MOST_JOBS];
 	struct drm_rocket_job jobs[MOST_JOBS];
+	unsigned int used;	/* jobs that have run */
 };
 
 /* @warm_up says how often each of the jobs is run before the first one that is measured. */
 void work_open(struct work *work, unsigned int warm_up);
-/* Each result is looked at before the end. */
+/* The result of each job that has run is looked at before the end. */
 void work_close(struct work *work);
 
 /* The first @count of the jobs in one call; they have nothing to do with each other. */
