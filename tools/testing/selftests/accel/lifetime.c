@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "cores.h"
+#include "module.h"
 #include "suite.h"
 
 /* A file with a job on it that takes a while. */
@@ -21,6 +23,7 @@ static int start(struct npu *npu, struct layer *layer, struct loaded *loaded)
 	if (ret)
 		return ret;
 	lists_add(&lists, layer, loaded);
+	munmap(lists.bo.map, lists.bo.size);
 	job = npu_job(lists.tasks, 1, &loaded->input, &loaded->output);
 	return npu_submit(npu, &job, 1);
 }
@@ -78,6 +81,47 @@ TEST(a_process_may_die_while_its_jobs_run)
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
 	expect_working(_metadata);
+}
+
+/* The C driver frees the address space that the buffer is in. */
+TEST(an_exported_buffer_outlives_its_file)
+{
+	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC };
+	uint8_t *map, *got, *want;
+	struct loaded loaded;
+	struct layer layer;
+	struct npu npu;
+	int fence;
+
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("a buffer that outlives its file uses what the file has freed");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 200000000"));
+	ASSERT_EQ(0, start(&npu, &layer, &loaded));
+	prime.handle = loaded.output.handle;
+	ASSERT_EQ(0, npu_ioctl(npu.fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime));
+	fence = npu_bo_fence(&loaded.output);
+	ASSERT_LE(0, fence);
+	for (struct npu_bo *bo = &loaded.input; bo <= &loaded.output; bo++)
+		munmap(bo->map, bo->size);
+	npu_close(&npu);
+	EXPECT_EQ(1, fence_wait(fence));
+	map = mmap(NULL, loaded.output.size, PROT_READ, MAP_SHARED, prime.fd, 0);
+	ASSERT_NE(MAP_FAILED, (void *)map);
+	got = layer_unpack_output(&layer, map);
+	want = layer_reference(&layer);
+	EXPECT_GE(1, distance(got, want, layer.out.width * layer.out.height * layer.out.channels));
+	if (module_path())
+		EXPECT_EQ(-EAGAIN, module_unload(driver_name()));
+	munmap(map, loaded.output.size);
+	close(prime.fd);
+	expect_working(_metadata);
+	if (module_path()) {
+		EXPECT_EQ(0, module_unload(driver_name()));
+		ASSERT_EQ(0, module_load(module_path()));
+	}
+	free(got);
+	free(want);
+	layer_free(&layer);
 }
 
 TEST(a_core_sleeps_when_there_is_nothing_to_do_and_wakes_for_the_next_job)

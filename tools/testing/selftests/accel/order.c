@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "cores.h"
 #include "suite.h"
 
 FIXTURE(order) {
@@ -216,51 +217,64 @@ TEST_F(order, a_writer_does_not_overtake_a_reader_of_an_earlier_call)
 	EXPECT_GE(1, (uint32_t)overtake(&self->npu, &self->lists, false));
 }
 
-/* One file has brought work for a long time; that of another one is done after its share. */
-TEST_F(order, a_file_with_much_work_does_not_hold_up_another_one)
+#define HEAVY		3	/* files with much work */
+#define HEAVY_JOBS	60	/* of each */
+#define OUTPUTS		6	/* each heavy file's: so many jobs of it could run at once */
+#define LIGHT_JOBS	10	/* of one file, one after the other */
+
+/*
+ * Three files always have a job for each core, the fourth has one at a time. In order of arrival, a job
+ * of the fourth one would wait behind nine others; by turns of files it waits for two at most.
+ */
+TEST_F_TIMEOUT(order, a_file_with_one_job_at_a_time_has_the_same_share_as_those_with_many, 120)
 {
-	static const char * const tasks[] = { "npu0_task", "npu1_task", "npu2_task" };
-	struct hwmodel_counters before, after;
-	struct npu other;
-	struct lists lists;
+	struct hwmodel_counters before;
+	struct npu heavy[HEAVY];
+	struct lists lists[HEAVY];
+	struct loaded outputs[HEAVY][OUTPUTS], one;
 	struct layer layer;
-	struct loaded many[6], one;
 	struct drm_rocket_job job;
-	uint64_t done = 0;
 
 	NEEDS_MODEL();
-	ASSERT_EQ(0, npu_open(&other));
-	ASSERT_EQ(0, lists_create(&other, &lists));
+	KNOWN_C_DEFECT("who has brought more work gets more of the cores");
 	layer_generate(&layer, 95, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
-	ASSERT_EQ(0, layer_load(&other, &layer, &one));
-	lists_add(&lists, &layer, &one);
-	for (uint32_t i = 0; i < 6; i++) {
-		ASSERT_EQ(0, layer_load(&self->npu, &layer, &many[i]));
-		lists_add(&self->lists, &layer, &many[i]);
+	ASSERT_EQ(0, layer_load(&self->npu, &layer, &one));
+	lists_add(&self->lists, &layer, &one);
+	for (uint32_t f = 0; f < HEAVY; f++) {
+		ASSERT_EQ(0, npu_open(&heavy[f]));
+		ASSERT_EQ(0, lists_create(&heavy[f], &lists[f]));
+		for (uint32_t i = 0; i < OUTPUTS; i++) {
+			ASSERT_EQ(0, layer_load(&heavy[f], &layer, &outputs[f][i]));
+			lists_add(&lists[f], &layer, &outputs[f][i]);
+		}
 	}
 	ASSERT_EQ(0, hwmodel_inject("npu delay 10000000"));
+	for (uint32_t i = 0; i < HEAVY * HEAVY_JOBS; i++) {
+		uint32_t f = i % HEAVY, o = i / HEAVY % OUTPUTS;
+
+		job = npu_job(&lists[f].tasks[o], 1, &outputs[f][o].input, &outputs[f][o].output);
+		ASSERT_EQ(0, npu_submit(&heavy[f], &job, 1));
+	}
 	ASSERT_EQ(0, hwmodel_read(&before));
-	for (uint32_t i = 0; i < 60; i++) {
-		job = npu_job(&self->lists.tasks[i % 6], 1, &many[i % 6].input, &many[i % 6].output);
+	for (uint32_t i = 0; i < LIGHT_JOBS; i++) {
+		job = npu_job(self->lists.tasks, 1, &one.input, &one.output);
 		ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
 	}
-	for (uint32_t i = 0; i < 3; i++) {
-		job = npu_job(lists.tasks, 1, &one.input, &one.output);
-		ASSERT_EQ(0, npu_submit(&other, &job, 1));
-	}
+	ASSERT_EQ(0, npu_bo_prep(&one.output, PATIENCE));
+	TH_LOG("%llu tasks until %u were done", (unsigned long long)tasks_since(&before),
+	       LIGHT_JOBS);
+	EXPECT_GT(70, tasks_since(&before));
 	EXPECT_GE(1, (uint32_t)layer_check(&layer, &one));
-	ASSERT_EQ(0, hwmodel_read(&after));
-	for (uint32_t i = 0; i < 3; i++)
-		done += hwmodel_get(&after, tasks[i]) - hwmodel_get(&before, tasks[i]);
-	EXPECT_GT(45, done);
-	for (uint32_t i = 0; i < 6; i++) {
-		npu_bo_prep(&many[i].output, PATIENCE);
-		layer_unload(&many[i]);
+	for (uint32_t f = 0; f < HEAVY; f++) {
+		for (uint32_t i = 0; i < OUTPUTS; i++) {
+			EXPECT_GE(1, (uint32_t)layer_check(&layer, &outputs[f][i]));
+			layer_unload(&outputs[f][i]);
+		}
+		lists_destroy(&lists[f]);
+		npu_close(&heavy[f]);
 	}
 	layer_unload(&one);
 	layer_free(&layer);
-	lists_destroy(&lists);
-	npu_close(&other);
 }
 
 TEST_F(order, processes_do_not_disturb_each_other)

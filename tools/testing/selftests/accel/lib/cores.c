@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cores.h"
+#include "layer.h"
 #include "npu.h"
 
 #define DEVICES	"/sys/bus/platform/devices"
@@ -49,14 +50,21 @@ uint32_t cores_count(void)
 	return find(names);
 }
 
-bool core_is_bound(uint32_t core)
+int core_attribute(uint32_t core, const char *name, char *path, size_t size)
 {
-	char names[MAX_CORES][NAME_MAX + 1], path[512];
+	char names[MAX_CORES][NAME_MAX + 1];
 
 	if (core >= find(names))
-		return false;
-	snprintf(path, sizeof(path), DEVICES "/%s/driver", names[core]);
-	return access(path, F_OK) == 0;
+		return -ENODEV;
+	snprintf(path, size, DEVICES "/%s/%s", names[core], name);
+	return 0;
+}
+
+bool core_is_bound(uint32_t core)
+{
+	char path[512];
+
+	return !core_attribute(core, "driver", path, sizeof(path)) && access(path, F_OK) == 0;
 }
 
 static int write_name(uint32_t core, const char *file)
@@ -90,4 +98,87 @@ uint64_t tasks_since(const struct hwmodel_counters *before)
 {
 	return hwmodel_since(before, "npu0_task") + hwmodel_since(before, "npu1_task") +
 	       hwmodel_since(before, "npu2_task");
+}
+
+static bool is_off(uint32_t core)
+{
+	char path[512], status[32] = "";
+	FILE *file;
+
+	if (core_attribute(core, "power/runtime_status", path, sizeof(path)))
+		return false;
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (!fgets(status, sizeof(status), file))
+		status[0] = '\0';
+	fclose(file);
+	return !strcmp(status, "suspended\n");
+}
+
+int cores_wait_off(void)
+{
+	int64_t end = now_ns() + PATIENCE;
+
+	for (uint32_t core = 0; core < cores_count(); core++) {
+		while (core_is_bound(core) && !is_off(core)) {
+			if (now_ns() > end)
+				return -ETIME;
+			usleep(5000);
+		}
+	}
+	return 0;
+}
+
+static int run_on(struct npu *npu, const struct layer *layer, uint32_t cores)
+{
+	static const char * const counters[] = { "npu0_task", "npu1_task", "npu2_task" };
+	uint32_t count = __builtin_popcount(cores);
+	struct loaded loaded[MAX_CORES] = { 0 };
+	struct drm_rocket_job jobs[MAX_CORES];
+	struct hwmodel_counters before;
+	struct lists lists = { 0 };
+	int ret = lists_create(npu, &lists);
+
+	for (uint32_t i = 0; i < count && !ret; i++) {
+		ret = layer_load(npu, layer, &loaded[i]);
+		if (ret)
+			break;
+		lists_add(&lists, layer, &loaded[i]);
+		jobs[i] = npu_job(&lists.tasks[i], 1, &loaded[i].input, &loaded[i].output);
+	}
+	ret = ret ?: hwmodel_read(&before);
+	ret = ret ?: npu_submit(npu, jobs, count);
+	for (uint32_t i = 0; i < count; i++) {
+		int far = ret ?: layer_check(layer, &loaded[i]);
+
+		if (far > 1)
+			ret = -EIO;
+		else if (far < 0)
+			ret = far;
+		layer_unload(&loaded[i]);
+	}
+	for (uint32_t i = 0; i < 3 && !ret; i++) {
+		if (hwmodel_since(&before, counters[i]) != (cores >> i & 1))
+			ret = -ESRCH;
+	}
+	lists_destroy(&lists);
+	return ret;
+}
+
+int cores_run(uint32_t cores)
+{
+	struct layer layer;
+	struct npu npu;
+	int ret = npu_open(&npu);
+
+	if (ret)
+		return ret;
+	layer_generate(&layer, 1, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	ret = hwmodel_inject("npu delay 100000000");
+	ret = ret ?: run_on(&npu, &layer, cores);
+	hwmodel_inject("npu delay 0");
+	layer_free(&layer);
+	npu_close(&npu);
+	return ret;
 }

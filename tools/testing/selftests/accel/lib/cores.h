@@ -4,6 +4,7 @@
 #define SELFTEST_CORES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "hwmodel.h"
@@ -12,9 +13,19 @@
 
 /* How many cores the device tree has. */
 uint32_t cores_count(void);
+/* The path of a file in the device's directory. */
+int core_attribute(uint32_t core, const char *name, char *path, size_t size);
 bool core_is_bound(uint32_t core);
 int core_unbind(uint32_t core);
 int core_bind(uint32_t core);
+
+/*
+ * Whether jobs that take a while, as many as there are bits in @cores, run on just these cores: 0, or
+ * -EIO for a wrong result, -ESRCH if a core has done nothing or another one something.
+ */
+int cores_run(uint32_t cores);
+/* Waits until all cores that are bound are switched off: 0, or -ETIME. */
+int cores_wait_off(void);
 
 /* What the driver's module is called. */
 const char *driver_name(void);

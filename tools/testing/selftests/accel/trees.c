@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* Device trees that differ from the usual one. Each test is for one of them, and skipped with others. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cores.h"
+#include "powerlog.h"
+#include "suite.h"
+
+#define CORE_1	"/sys/firmware/devicetree/base/soc/npu@adac0000"
+
+/* Bytes of a property; negative if there is none. */
+static long property_size(const char *name)
+{
+	char path[128];
+	struct stat stat_buf;
+
+	snprintf(path, sizeof(path), CORE_1 "/%s", name);
+	return stat(path, &stat_buf) ? -errno : stat_buf.st_size;
+}
+
+/* Nobody could stop such a core. */
+TEST(a_core_without_reset_lines_is_left_out)
+{
+	NEEDS_MODEL();
+	if (property_size("resets") >= 0)
+		SKIP(return, "another device tree");
+	EXPECT_TRUE(core_is_bound(0));
+	EXPECT_FALSE(core_is_bound(1));
+	EXPECT_TRUE(core_is_bound(2));
+	EXPECT_EQ(-ENOENT, core_bind(1));
+	EXPECT_EQ(0, cores_run(0x5));
+}
+
+/* In the order of the device tree; and only those cores count for the node that are enabled. */
+TEST(a_core_that_has_two_power_domains_switches_them_on_in_order)
+{
+	static const struct switched names[] = { { "pd_npu1", 'a' }, { "pd_npu2", 'b' } };
+	char log[64];
+
+	NEEDS_MODEL();
+	if (property_size("power-domains") != 16)
+		SKIP(return, "another device tree");
+	ASSERT_EQ(2, cores_count());
+	for (uint32_t i = 0; i < 3; i++) {
+		ASSERT_EQ(0, cores_wait_off());
+		ASSERT_EQ(0, powerlog_write("reset"));
+		EXPECT_EQ(0, cores_run(0x3));
+		powerlog_read(names, ARRAY_SIZE(names), log, sizeof(log));
+		EXPECT_STREQ("AB", log);
+		ASSERT_EQ(0, cores_wait_off());
+		usleep(100000);
+		powerlog_read(names, ARRAY_SIZE(names), log, sizeof(log));
+		EXPECT_TRUE(powerlog_balanced(log)) {
+			TH_LOG("%s", log);
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
