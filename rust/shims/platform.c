@@ -53,6 +53,50 @@ int shim_iommu_map(struct iommu_domain *domain, u64 iova, struct sg_table *sgt, 
 	return -ENOMEM;
 }
 
+/*
+ * An IOMMU's domain maps physical addresses, an importer has DMA addresses. They are the same if the
+ * device that they are for is behind no IOMMU and its memory is not a copy of it.
+ */
+static bool is_physical(struct device *dev, dma_addr_t addr, size_t size)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(dev);
+
+	return (!domain || domain->type == IOMMU_DOMAIN_IDENTITY) && !dev->dma_range_map &&
+	       /* Limited where buffers may bounce. */
+	       dma_max_mapping_size(dev) == SIZE_MAX && pfn_valid(PHYS_PFN(addr)) &&
+	       pfn_valid(PHYS_PFN(addr + size - 1));
+}
+
+int shim_iommu_map_dma(struct iommu_domain *domain, u64 iova, struct device *dev,
+		       struct sg_table *sgt, size_t size, bool coherent)
+{
+	int prot = IOMMU_READ | IOMMU_WRITE | (coherent ? IOMMU_CACHE : 0);
+	struct scatterlist *sg;
+	size_t done = 0;
+	unsigned int i;
+	int ret = 0;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		dma_addr_t addr = sg_dma_address(sg);
+		size_t len = min_t(size_t, sg_dma_len(sg), size - done);
+
+		if (done == size)
+			break;
+		if (!is_physical(dev, addr, len))
+			ret = -EINVAL;
+		else
+			ret = iommu_map(domain, iova + done, addr, len, prot, GFP_KERNEL);
+		if (ret)
+			break;
+		done += len;
+	}
+	if (!ret && done < size)
+		ret = -EINVAL;
+	if (ret)
+		iommu_unmap(domain, iova, done);
+	return ret;
+}
+
 void shim_iommu_unmap(struct iommu_domain *domain, u64 iova, size_t size)
 {
 	iommu_unmap(domain, iova, size);

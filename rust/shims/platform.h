@@ -25,6 +25,12 @@ u64 shim_iommu_granule(struct iommu_domain *domain);
 /* Maps all of @sgt, which has @size bytes, for reading and writing. */
 int shim_iommu_map(struct iommu_domain *domain, u64 iova, struct sg_table *sgt, size_t size,
 		   bool coherent);
+/*
+ * Maps the first @size bytes of what the DMA API has mapped for @dev as @sgt, of which nothing but DMA
+ * addresses is looked at. -EINVAL if these are not where the memory is.
+ */
+int shim_iommu_map_dma(struct iommu_domain *domain, u64 iova, struct device *dev,
+		       struct sg_table *sgt, size_t size, bool coherent);
 void shim_iommu_unmap(struct iommu_domain *domain, u64 iova, size_t size);
 /* Reads what the device sees at @iova, a multiple of 8. False if that is not RAM. */
 bool shim_iommu_peek(struct iommu_domain *domain, u64 iova, u64 *value);

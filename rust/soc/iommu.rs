@@ -118,6 +118,40 @@ impl Domain {
         })
     }
 
+    /// Maps the first `size` bytes of memory that has been mapped for `dev` by the DMA API at `iova`, for
+    /// reading and writing.
+    ///
+    /// An IOMMU translates to physical addresses, so those of the table have to be that: `dev` must not
+    /// be behind an IOMMU itself, and the table must not be one of bounce buffers.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the addresses are others, if that is not RAM, or the table is too short; as
+    /// [`map()`](Domain::map).
+    ///
+    /// # Safety
+    ///
+    /// The table is mapped for `dev`, and its memory stays until the mapping has dropped.
+    pub unsafe fn map_dma(
+        self: &Arc<Self>,
+        iova: u64,
+        dev: *mut bindings::device,
+        sgt: *mut bindings::sg_table,
+        size: usize,
+        coherent: bool,
+    ) -> Result<Mapping> {
+        // SAFETY: By the type's invariant and this function's requirements.
+        to_result(unsafe {
+            shims::c::shim_iommu_map_dma(self.raw.as_ptr(), iova, dev, sgt, size, coherent)
+        })?;
+        // INVARIANT: It was mapped just now.
+        Ok(Mapping {
+            domain: self.clone(),
+            iova,
+            size,
+        })
+    }
+
     /// The word that a device sees at `iova`; `None` if there is none, or the address is not aligned.
     ///
     /// Devices and user space may change it at any time.

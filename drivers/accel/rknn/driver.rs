@@ -39,6 +39,7 @@ use soc::{
 
 use crate::{
     file,
+    gem::BoData,
     npu::Npu,
     probe::CoreDriver,
     sched::Sched,
@@ -75,7 +76,7 @@ impl drm::Driver for Driver {
     type Data = ();
     type Bound = Bound;
     type File = file::File;
-    type Object = crate::gem::BoData;
+    type Object = BoData;
 
     const INFO: DriverInfo = DriverInfo {
         major: 1,
@@ -91,6 +92,10 @@ impl drm::Driver for Driver {
         IOW 1 SUBMIT(uapi::drm_rocket_submit, ANY) => submit::submit,
         IOW 2 PREP_BO(uapi::drm_rocket_prep_bo, ANY) => file::prep_bo,
         IOW 3 FINI_BO(uapi::drm_rocket_fini_bo, ANY) => file::fini_bo,
+    }
+
+    fn imported(_dev: &DrmDevice) -> impl PinInit<BoData, Error> {
+        BoData::nowhere()
     }
 
     fn show_fdinfo(_dev: &DrmDevice, file: &DrmFile, p: &mut drm::fdinfo::Printer<'_>) {

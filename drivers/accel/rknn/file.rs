@@ -139,11 +139,32 @@ pub(crate) fn create_bo(
     args: &mut uapi::drm_rocket_create_bo,
     file: &DrmFile,
 ) -> Result<u32> {
+    if args.size == 0 {
+        return locate_bo(dev, args, file);
+    }
     let bo = gem::create(dev, file.space(), args.size.into())?;
 
-    args.dma_address = bo.address();
+    args.dma_address = bo.address_in(file.space()).ok_or(EINVAL)?;
     args.offset = bo.mmap_offset()?;
     args.handle = bo.create_handle(file)?;
+    Ok(0)
+}
+
+/// CREATE_BO of what is there already: where it is.
+fn locate_bo(
+    dev: &Entered<'_>,
+    args: &mut uapi::drm_rocket_create_bo,
+    file: &DrmFile,
+) -> Result<u32> {
+    if args.handle == 0 {
+        return Err(EINVAL);
+    }
+    let bo = file.lookup(args.handle)?;
+    let size = u32::try_from(bo.size()).map_err(|_| EINVAL)?;
+
+    args.dma_address = gem::locate(dev, file.space(), &bo)?;
+    args.offset = bo.mmap_offset()?;
+    args.size = size;
     Ok(0)
 }
 
@@ -178,7 +199,8 @@ pub(crate) fn prep_bo(
     if !resv::wait(&MayBlock::new(), &bo, Usage::Write, true, timeout)? {
         return Err(if timeout == 0 { EBUSY } else { ETIMEDOUT });
     }
-    if !dev.bound().coherent {
+    // The caches of a buffer that somebody else has made are that one's business.
+    if !dev.bound().coherent && !bo.is_imported() {
         bo.pin()?.sync_for_cpu(0, u64::try_from(bo.size())?);
     }
     Ok(0)
@@ -195,7 +217,7 @@ pub(crate) fn fini_bo(
     }
     let bo = file.lookup(args.handle)?;
 
-    if !dev.bound().coherent {
+    if !dev.bound().coherent && !bo.is_imported() {
         bo.pin()?.sync_for_device(0, u64::try_from(bo.size())?);
     }
     Ok(0)

@@ -161,10 +161,8 @@ impl Requests {
         for handle in &handles {
             let bo = file.lookup(*handle)?;
 
-            // It has come from another file, and means nothing in this one's lists.
-            if !bo.is_in(file.space()) {
-                return Err(EINVAL);
-            }
+            // It has come from elsewhere, and means nothing in this file's lists.
+            bo.address_in(file.space()).ok_or(EINVAL)?;
             let place = self.place(bo)?;
             let job = Some(self.requests.len());
             let buffer = self.buffers.get_mut(place).ok_or(EINVAL)?;

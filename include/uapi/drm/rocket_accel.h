@@ -58,14 +58,24 @@ extern "C" {
  *
  * The buffer is zeroed, and mapped into the file's device address space for reading and writing.
  *
- * Errors: ``EINVAL`` for a size of zero, ``ENOSPC`` when the address space has no hole that is large
- * enough, ``ENOMEM`` when there is no memory for the buffer or its page tables.
+ * With a size of zero and a handle, the call tells where a buffer is that is there already, in the same
+ * way. This is how a dma-buf of another device, once imported, gets its address: before that it has
+ * none, and no job can name it. What is mapped is what the exporter has mapped for the NPU. The C
+ * driver answers ``EINVAL``, and imports no such dma-bufs.
+ *
+ * Errors: ``EINVAL`` for a size of zero without a handle, for a buffer that another file has created,
+ * and for one whose memory is where the NPU cannot reach it; ``ENOENT`` for an unknown handle;
+ * ``ENOSPC`` when the address space has no hole that is large enough, ``ENOMEM`` when there is no memory
+ * for the buffer or its page tables.
  */
 struct drm_rocket_create_bo {
-	/** @size: In: bytes. The buffer ends at the next page boundary. */
+	/**
+	 * @size: In: bytes. The buffer ends at the next page boundary. Zero asks for one that exists,
+	 * and is out: its bytes.
+	 */
 	__u32 size;
 
-	/** @handle: Out: GEM handle. */
+	/** @handle: Out: GEM handle. In, when @size is zero. */
 	__u32 handle;
 
 	/** @dma_address: Out: device address, below 4 GiB, at a page boundary. */
@@ -158,7 +168,7 @@ struct drm_rocket_job {
  *
  * Errors: ``EINVAL`` for a job without tasks, a list without words, with more than 131072 or at an
  * address that is no multiple of 16, structure sizes below those of this version, counts that
- * overflow, or a buffer that another file has created; ``ENOENT`` for an unknown handle.
+ * overflow, or a buffer that has no address in this file; ``ENOENT`` for an unknown handle.
  */
 struct drm_rocket_submit {
 	/** @jobs: In: address of an array of &struct drm_rocket_job. */

@@ -14,7 +14,10 @@
 //!
 //! Mapping allocates and sleeps; unmapping, when the last reference goes, sleeps.
 
-use super::Object;
+use super::{
+    prime::Runs,
+    Object, //
+};
 use crate::Driver;
 use kernel::{
     new_mutex,
@@ -55,8 +58,12 @@ impl<D: Driver> Object<D> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if it is mapped already; `ENOMEM`; what [`Domain::map()`] fails with.
+    /// `EBUSY` if it is mapped already; `ENOMEM`; what [`Domain::map()`] fails with, or
+    /// [`Domain::map_dma()`] if somebody else has made the buffer.
     pub fn map_iommu(&self, domain: &Arc<Domain>, iova: u64, coherent: bool) -> Result {
+        if let Some(runs) = &self.runs {
+            return self.map_import(runs, domain, iova, coherent);
+        }
         let pinned = self.pin()?;
         let mut mapping = self.iommu.mapping.lock();
 
@@ -66,6 +73,20 @@ impl<D: Driver> Object<D> {
         // SAFETY: The table describes all pages of the object. They stay until the object is freed,
         // before which the mapping is dropped.
         *mapping = Some(unsafe { domain.map(iova, pinned.table(), self.size(), coherent)? });
+        Ok(())
+    }
+
+    fn map_import(&self, runs: &Runs, domain: &Arc<Domain>, iova: u64, coherent: bool) -> Result {
+        let mut mapping = self.iommu.mapping.lock();
+
+        if mapping.is_some() {
+            return Err(EBUSY);
+        }
+        let _section = self.dev.mappings().section().ok_or(ENODEV)?;
+        let (dev, table) = (self.dev.dma_device(), runs.table());
+        // SAFETY: The exporter has mapped it for that device, until the object is freed, before which
+        // the mapping is dropped, or until DMA has ended, when the device has no driver any more.
+        *mapping = Some(unsafe { domain.map_dma(iova, dev, table, self.size(), coherent)? });
         Ok(())
     }
 }

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "device.h"
-#include "exporter.h"
+#include "foreign.h"
 #include "suite.h"
 
 #define IMPORT_VA	0x40000000ull
@@ -54,34 +54,9 @@ static int udmabuf_buffer(uint64_t size)
 	return ret;
 }
 
-static int exporter_buffer_with(uint64_t size, uint32_t flags)
-{
-	struct exporter_create args = { .size = size, .flags = flags };
-	int fd = open(EXPORTER_NODE, O_RDWR | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = gpu_ioctl(fd, EXPORTER_CREATE, &args);
-	close(fd);
-	return ret ? ret : args.fd;
-}
-
 static int exporter_buffer(uint64_t size)
 {
 	return exporter_buffer_with(size, 0);
-}
-
-static struct exporter_info exporter_info(void)
-{
-	struct exporter_info info = { 0 };
-	int fd = open(EXPORTER_NODE, O_RDWR | O_CLOEXEC);
-
-	if (fd >= 0) {
-		gpu_ioctl(fd, EXPORTER_INFO, &info);
-		close(fd);
-	}
-	return info;
 }
 
 /* What a count comes to; files that a process has closed may take a moment to be gone. */
