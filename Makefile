@@ -44,7 +44,7 @@ help:
 	@echo 'make demo NPU=1   the same with a modelled RK3588 NPU; DRIVER=rknn (default) or rocket (the kernel'"'"'s own)'
 	@echo 'make test         run the tests; SUITE=name picks one, DEBUG=1 uses the KASAN/kmemleak and lockdep kernels'
 	@echo 'make test-all     also the long suites'
-	@echo 'make bench        measure mali_csf against the kernel'"'"'s own C driver, on the same model'
+	@echo 'make bench        measure mali_csf and rknn against the kernel'"'"'s own C drivers, on the same model'
 	@echo 'make check        formatting, clippy and documentation checks'
 	@echo 'make clean        remove out/ (the cache outside the checkout stays)'
 	@echo
