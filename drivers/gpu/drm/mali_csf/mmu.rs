@@ -19,13 +19,16 @@
 //!
 //! # Blocking
 //!
-//! Commands are polled for, at most [`AS_TIMEOUT`]; flushes wait for the GPU's interrupt thread, which
+//! Commands are polled for, at first without sleeping, at most [`AS_TIMEOUT`]; flushes wait for the GPU's interrupt thread, which
 //! takes none of the locks here. The MMU's own interrupt thread takes `slots`, so that nothing here
 //! waits for it with `slots` held.
 
 use kernel::{
     device,
-    io::Io as _,
+    io::{
+        poll::read_poll_timeout_atomic,
+        Io as _, //
+    },
     new_mutex,
     new_spinlock,
     prelude::*,
@@ -78,7 +81,11 @@ use slots::{
 /// better to do with a GPU that is late than to wait.
 const AS_TIMEOUT: Delta = Delta::from_secs(1);
 
-/// How often the state of a command is polled; long enough that the CPU is given away meanwhile.
+/// How often the state of a command is looked at without giving the CPU away, a microsecond each: it
+/// takes a few, which is less than a task needs to fall asleep and to wake up.
+const AS_SPINS: usize = 20;
+
+/// How often after that; long enough that the CPU is given away meanwhile.
 const AS_POLL: Delta = Delta::from_micros(20);
 
 /// Value of [`Space::slot`] without a slot.
@@ -250,12 +257,13 @@ impl Mmu {
 
     /// Waits until the slot takes a command.
     fn wait_ready(&self, hw: &Hw<'_>, slot: AsSlot) -> Result {
-        regs::poll(
-            || Ok(hw.read(regs::at::<AS_STATUS>(slot.index())?)),
-            |status| !status.active(),
-            AS_POLL,
-            AS_TIMEOUT,
-        )
+        let read = || Ok(hw.read(regs::at::<AS_STATUS>(slot.index())?));
+        let done = |status: &AS_STATUS| !status.active();
+
+        match read_poll_timeout_atomic(read, done, Delta::from_micros(1), AS_SPINS) {
+            Err(err) if err == ETIMEDOUT => regs::poll(read, done, AS_POLL, AS_TIMEOUT),
+            result => result,
+        }
         .inspect_err(|_| {
             dev_err!(self.dev, "AS {} is stuck in a command\n", slot.index());
         })?;
