@@ -165,7 +165,11 @@ impl Bus<'_> {
     /// stream was built with: when a full flush has happened since, nothing is done. Returns
     /// whether the flush was carried out.
     pub fn flush_caches(&mut self, flush_id: u32) -> bool {
-        self.gpu.stream_flush(&mut self.env, flush_id)
+        let flushed = self.gpu.stream_flush(&mut self.env, flush_id);
+        if flushed {
+            self.mmu.caches_cleaned();
+        }
+        flushed
     }
 
     /// MCU_STATUS changed: raises the GPU interrupt that tells.

@@ -146,7 +146,9 @@ impl Gpu {
             return;
         }
         let (mcu, mut bus) = self.parts(host);
-        bus.gpu.advance(&mut bus.env);
+        if bus.gpu.advance(&mut bus.env) {
+            bus.mmu.caches_cleaned();
+        }
         bus.power.advance(&mut bus.env);
         // At most one command per slot can be due.
         for _ in 0..crate::mmu::SPACES {

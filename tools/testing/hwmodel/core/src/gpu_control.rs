@@ -65,6 +65,8 @@ pub struct GpuControl {
     latest_flush: u32,
     reset_due: Option<u64>,
     flush_due: Option<u64>,
+    /// It is one of the L2.
+    flush_cleans: bool,
     reset_ns: u64,
     flush_ns: u64,
     /// Resets that shall hang.
@@ -92,6 +94,7 @@ impl GpuControl {
             latest_flush: 1,
             reset_due: None,
             flush_due: None,
+            flush_cleans: false,
             reset_ns: RESET_NS,
             flush_ns: FLUSH_NS,
             reset_hangs: 0,
@@ -348,6 +351,7 @@ impl GpuControl {
             return;
         }
         self.flush_due = Some(due(env.now, self.flush_ns, &mut self.flush_hangs));
+        self.flush_cleans = payload & 1 != 0;
         env.host.wake();
     }
 
@@ -374,17 +378,19 @@ impl GpuControl {
         env.raise(Line::Gpu, IRQ_FAULT);
     }
 
-    /// Completes what is due.
-    pub(crate) fn advance(&mut self, env: &mut Env<'_>) {
+    /// Completes what is due. Returns whether the caches were cleaned.
+    pub(crate) fn advance(&mut self, env: &mut Env<'_>) -> bool {
         if self.reset_due.is_some_and(|due| env.now >= due) {
             self.reset_due = None;
             env.raise(Line::Gpu, IRQ_RESET_COMPLETED);
         }
-        if self.flush_due.is_some_and(|due| env.now >= due) {
-            self.flush_due = None;
-            self.flushed(env);
-            env.raise(Line::Gpu, IRQ_CLEAN_CACHES_COMPLETED);
+        if self.flush_due.is_none_or(|due| env.now < due) {
+            return false;
         }
+        self.flush_due = None;
+        self.flushed(env);
+        env.raise(Line::Gpu, IRQ_CLEAN_CACHES_COMPLETED);
+        self.flush_cleans
     }
 
     /// When the next command completes.

@@ -8,9 +8,11 @@
 //! TRANSTAB, TRANSCFG and MEMATTR take effect with the next UPDATE, not when they are written. A
 //! LOCK stalls accesses to its region from when it completes until an UNLOCK or a flush of that
 //! region completes; only these, UPDATE and a reset drop cached translations. Tables may be edited
-//! under a lock, or while the space is not enabled.
+//! under a lock, or while the space is not enabled. What the GPU has written to memory that is taken
+//! away has to be flushed before the UNLOCK.
 
 pub mod config;
+pub mod dirty;
 pub mod space;
 pub mod tlb;
 pub mod walk;
@@ -132,6 +134,13 @@ impl Mmu {
         }
     }
 
+    /// The caches have nothing any more that is not in memory.
+    pub(crate) fn caches_cleaned(&mut self) {
+        for space in &mut self.spaces {
+            space.dirty.clean();
+        }
+    }
+
     pub(crate) fn set_coherent(&mut self, coherent: bool) {
         self.coherent = coherent;
     }
@@ -225,6 +234,9 @@ impl Mmu {
                 }
                 Command::Lock => space.lock(),
                 Command::Unlock | Command::FlushPt | Command::FlushMem => {
+                    if command != Command::Unlock {
+                        space.dirty.clean();
+                    }
                     space.release(env);
                     let table = match space.mode {
                         Mode::Table(table) => table,
@@ -236,6 +248,7 @@ impl Mmu {
                         pa_bits,
                         coherent,
                     };
+                    space.dirty.check(env, as_nr, &walk);
                     for entry in space.tlb.iter() {
                         let va = entry.base();
                         if walk.changed(env, entry) {
@@ -346,10 +359,14 @@ impl Mmu {
                 Err(walk::Error::Bus) => return Err(MmuError::Aborted),
             },
         };
-        match walk.permits(entry.raw, entry.level, access) {
-            Ok(()) => Ok(entry.output(va)),
-            Err(code) => Err(space.fault(env, who, va, access, code)),
+        if let Err(code) = walk.permits(entry.raw, entry.level, access) {
+            return Err(space.fault(env, who, va, access, code));
         }
+        let pa = entry.output(va);
+        if matches!(access, Access::Write | Access::Atomic) && walk.is_cached(entry.raw) {
+            space.dirty.wrote(va & !(PAGE - 1), pa & !(PAGE - 1));
+        }
+        Ok(pa)
     }
 
     pub(crate) fn probe(

@@ -75,6 +75,7 @@ kinds! {
     PteReserved = "pte-reserved", "A table entry has reserved or unsupported bits set.";
     PteAttributes = "pte-attributes", "A table entry's memory attributes contradict the set-up.";
     StaleTlb = "stale-tlb", "A cached translation was kept or used after its table entry changed.";
+    CacheDirty = "cache-dirty", "Memory was taken away before the caches had written back what the GPU wrote there.";
     WalkOutsideRam = "walk-outside-ram", "A table lies outside of the device's memory.";
     DmaOutsideRam = "dma-outside-ram", "A translated address is outside of the device's memory.";
     DmaUnpowered = "dma-unpowered", "Memory was accessed while the L2 was not ready.";

@@ -12,6 +12,7 @@ mod mcu_boot;
 mod mcu_groups;
 mod mcu_records;
 mod mmu_commands;
+mod mmu_dirty;
 mod mmu_faults;
 mod mmu_tlb;
 mod npu_core;

@@ -14,6 +14,7 @@ use crate::record::Kind;
 use crate::record::Place;
 
 use super::config::Mode;
+use super::dirty::Dirty;
 use super::tlb::Tlb;
 use super::Access;
 use super::Fault;
@@ -90,6 +91,8 @@ pub struct Space {
     pub injected: Option<u64>,
     /// Cached translations.
     pub tlb: Tlb,
+    /// Written and perhaps not in memory yet.
+    pub dirty: Dirty,
 }
 
 impl Space {
@@ -111,6 +114,7 @@ impl Space {
             hangs: 0,
             injected: None,
             tlb: Tlb::new(),
+            dirty: Dirty::new(),
         }
     }
 
@@ -129,6 +133,7 @@ impl Space {
         self.mode = Mode::Unmapped;
         self.faulted = false;
         self.tlb.clear();
+        self.dirty.clean();
     }
 
     /// Reads register `reg` of the slot; `off` is its offset in the block, for records.
@@ -352,6 +357,7 @@ impl Space {
         self.region = None;
         self.faulted = false;
         self.tlb.clear();
+        self.dirty.clean();
         env.count(Counter::TlbInvalidate);
     }
 

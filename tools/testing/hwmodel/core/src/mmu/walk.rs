@@ -68,6 +68,11 @@ impl Leaf {
         let offset = va & ((1u64 << self.shift) - 1);
         (self.raw & !OUTPUT) | ((self.output + offset) & OUTPUT)
     }
+
+    /// Physical address of the 4 KiB around `va`, an address in the page or block.
+    pub fn page(&self, va: u64) -> u64 {
+        self.as_page(va) & OUTPUT
+    }
 }
 
 /// Why a walk did not end at a page or block.
@@ -227,6 +232,12 @@ impl Walk {
             Ok(_) => None,
             Err(note) => Some((Kind::PteAttributes, note)),
         }
+    }
+
+    /// Whether the GPU's caches keep what is written through a leaf entry.
+    pub fn is_cached(&self, raw: u64) -> bool {
+        attributes(self.table.memattr, attribute_index(raw))
+            .is_ok_and(|found| matches!(found.memory, Type::Shared | Type::WriteBack))
     }
 
     /// Whether a leaf entry permits an access, else the EXCEPTION_TYPE.
