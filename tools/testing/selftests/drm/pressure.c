@@ -3,6 +3,7 @@
  * Memory reclaim, asked for through the driver's debugfs file, so that each test knows what is taken
  * when: which buffers go in which order, which never do, and that everything is back for the next job.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -385,6 +386,85 @@ TEST_F(pressure, a_queued_bind_keeps_the_memory_that_it_is_going_to_map)
 	ASSERT_EQ(0, sync_wait(&rig->gpu, gate, 0, PATIENCE));
 	ASSERT_EQ(1, rig_peek(rig, VA + 3 * PAGE, &value));
 	EXPECT_EQ(4, value);
+}
+
+/* A dma-buf, or a negative errno. */
+static int export(const struct gpu *gpu, const struct bo *bo)
+{
+	struct drm_prime_handle args = {
+		.handle = bo->handle, .flags = DRM_CLOEXEC | DRM_RDWR, .fd = -1,
+	};
+
+	return gpu_ioctl(gpu->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args) ?: args.fd;
+}
+
+TEST_F(pressure, a_buffer_that_was_exported_stays_for_as_long_as_it_is_there)
+{
+	struct rig *rig = &self->rig;
+	struct bo bo;
+	long before;
+	int space, fd;
+
+	KNOWN_C_DEFECT(&rig->gpu, "reclaim takes what a dma-buf's file has mapped");
+	ASSERT_EQ(0, filled(rig, BYTES, VA, 1, &bo));
+	space = space_of(VA);
+	before = reclaimable(&rig->gpu);
+	ASSERT_LE(PAGES, before);
+	fd = export(&rig->gpu, &bo);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(before - PAGES, reclaimable(&rig->gpu));
+	ASSERT_EQ(0, reclaim(&rig->gpu, EVERYTHING));
+	EXPECT_EQ(PAGES, gpu_mapped(space, VA, PAGES));
+	EXPECT_EQ(0, cpu_faults(&bo));
+
+	/* Somebody may have mapped it and closed the file since. */
+	close(fd);
+	ASSERT_EQ(0, reclaim(&rig->gpu, EVERYTHING));
+	EXPECT_EQ(PAGES, gpu_mapped(space, VA, PAGES));
+	EXPECT_EQ(0, cpu_faults(&bo));
+	EXPECT_EQ(0, wrong(&bo, 1));
+}
+
+TEST_F_TIMEOUT(pressure, what_is_mapped_by_way_of_a_dma_buf_is_what_the_gpu_has_mapped, 300)
+{
+	struct rig *rig = &self->rig;
+	struct bo bo;
+	uint32_t *map;
+	pid_t thief;
+	int fd;
+
+	KNOWN_C_DEFECT(&rig->gpu, "reclaim takes what a dma-buf's file has mapped");
+	asleep(self);
+	ASSERT_EQ(0, filled(rig, BYTES, VA, 1, &bo));
+	fd = export(&rig->gpu, &bo);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, munmap(bo.map, BYTES));
+	ASSERT_EQ(0, gem_close(&rig->gpu, bo.handle));
+	map = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	bo.map = map;
+	EXPECT_EQ(0, wrong(&bo, 1));
+	close(fd);
+
+	thief = fork();
+	ASSERT_LE(0, thief);
+	for (; !thief;)
+		reclaim(&rig->gpu, EVERYTHING);
+	for (uint32_t i = 0; i < 200; i++) {
+		uint32_t value, page = i % PAGES, word = page * (PAGE / 4);
+		struct cs cs = rig_stream(rig, 1);
+
+		/* From the GPU to the CPU, and the other way round. */
+		cs_put32(&cs, VA + page * PAGE + 4, 1000 + i);
+		EXPECT_EQ(1, rig_run(rig, i % 2, &cs));
+		EXPECT_EQ(1000 + i, map[word + 1]);
+		map[word + 2] = 2000 + i;
+		EXPECT_EQ(1, rig_peek(rig, VA + page * PAGE + 8, &value));
+		EXPECT_EQ(2000 + i, value);
+	}
+	kill(thief, SIGKILL);
+	EXPECT_EQ(thief, waitpid(thief, NULL, 0));
+	EXPECT_EQ(0, wrong(&bo, 1));
 }
 
 TEST_F(pressure, buffers_of_the_kernel_stay)

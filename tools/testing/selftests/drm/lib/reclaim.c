@@ -48,6 +48,22 @@ int reclaim(const struct gpu *gpu, unsigned int pages)
 	return ret;
 }
 
+long reclaimable(const struct gpu *gpu)
+{
+	char path[64];
+	FILE *file;
+	long pages;
+
+	shrink_path(gpu, path, sizeof(path));
+	file = fopen(path, "r");
+	if (!file)
+		return -errno;
+	if (fscanf(file, "%ld", &pages) != 1)
+		pages = -EPROTO;
+	fclose(file);
+	return pages;
+}
+
 long cpu_faults(const struct bo *bo)
 {
 	const volatile uint32_t *word = bo->u32;
