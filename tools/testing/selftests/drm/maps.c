@@ -2,7 +2,8 @@
 /*
  * Random binds in several VMs at once. After each call, the whole window of the VM is compared with a
  * simple map: for each page, what the model's table walker finds. Meanwhile a job of each VM reads
- * pages that share tables with the window, and every now and then one reads a page in it.
+ * pages that share tables with the window, and one in the middle of it, around which everything changes.
+ * Between two such jobs, some read other pages of the window.
  *
  * DRM_TEST_BINDS says how many operations there are for each VM, DRM_TEST_SEED is where to begin.
  */
@@ -49,6 +50,7 @@ struct vm_under_test {
 	unsigned int as_nr;
 	uint32_t random;
 	uint32_t out;
+	uint32_t kept;		/* page of the window that the job reads meanwhile; PAGES for none */
 	uint64_t ops, calls, queued;
 	struct bo bo[BOS];
 	uint64_t pa[BOS * BO_PAGES];
@@ -105,6 +107,21 @@ static uint32_t draw_length(struct vm_under_test *vm, uint32_t most)
 	return 1 + draw(vm, below < most ? below : most);
 }
 
+/* Leaves out the page that a job reads, and what is on the other side of it. */
+static void avoid_kept(const struct vm_under_test *vm, uint32_t *start, uint32_t *length)
+{
+	if (*start > vm->kept || *start + *length <= vm->kept)
+		return;
+	if (*start < vm->kept) {
+		*length = vm->kept - *start;
+	} else if (*start + 1 < PAGES) {
+		++*start;
+		*length = *length > 1 ? *length - 1 : 1;
+	} else {
+		--*start;
+	}
+}
+
 static struct drm_panthor_vm_bind_op draw_op(struct vm_under_test *vm)
 {
 	uint32_t kind = draw(vm, 100), start = draw(vm, PAGES), length, bo, page;
@@ -115,6 +132,7 @@ static struct drm_panthor_vm_bind_op draw_op(struct vm_under_test *vm)
 	if (!draw(vm, 4))
 		start = BLOCK_PAGES - 8 + draw(vm, 2) * BLOCK_PAGES;
 	length = draw_length(vm, PAGES - start);
+	avoid_kept(vm, &start, &length);
 	if (kind < 45) {
 		bo = draw(vm, BOS);
 		if (length > BO_PAGES)
@@ -193,16 +211,38 @@ static int bind_some(struct vm_under_test *vm)
 	return ret ? FAIL(vm, "a bind failed: %d", ret) : 0;
 }
 
+/* A page of the window that has a buffer, if one is found. */
+static void choose_kept(struct vm_under_test *vm)
+{
+	vm->kept = PAGES;
+	for (int i = 0; i < 32; i++) {
+		uint32_t page = draw(vm, PAGES);
+
+		if (vm->map[page].page) {
+			vm->kept = page;
+			return;
+		}
+	}
+}
+
 /*
- * Reads both anchors until data[8] is set, and leaves in data[9] whether all was as it should be. The VM
- * is in an address space meanwhile.
+ * Reads both anchors and the page that is kept until data[8] is set, and leaves in data[9] whether all
+ * was as it should be. The VM is in an address space meanwhile.
  */
 static int start_reader(struct vm_under_test *vm)
 {
 	struct rig *rig = &vm->rig;
 	struct cs cs = rig_stream(rig, 8);
+	uint64_t kept_va = ANCHOR_BELOW + PAGE;
+	uint32_t kept_value = 2;
 	size_t again, end;
 	int ret;
+
+	choose_kept(vm);
+	if (vm->kept < PAGES) {
+		kept_va = FIRST + vm->kept * PAGE;
+		kept_value = vm->map[vm->kept].page;
+	}
 
 	rig->data.u32[8] = 0;
 	rig->data.u32[9] = 0;
@@ -210,19 +250,23 @@ static int start_reader(struct vm_under_test *vm)
 	cs_move48(&cs, 20, ANCHOR_BELOW + PAGE);
 	cs_move48(&cs, 22, ANCHOR_ABOVE + 7 * PAGE);
 	cs_move48(&cs, 24, rig->data.va + 8 * 4);
+	cs_move48(&cs, 30, kept_va);
 	cs_move32(&cs, 29, 2);
 	cs_store32(&cs, 29, 24, 8);
 	again = cs.len;
 	cs_load(&cs, 26, 1, 20, 0);
 	cs_load(&cs, 27, 1, 22, 0);
+	cs_load(&cs, 32, 1, 30, 0);
 	cs_load(&cs, 28, 1, 24, 0);
 	cs_wait(&cs, CS_SB_LS);
 	/* Page 1 of the first buffer, page 7 of the second. */
 	cs_add32(&cs, 26, 26, -2);
 	cs_add32(&cs, 27, 27, -(int32_t)(1 + BO_PAGES + 7));
-	end = cs.len + 4;
+	cs_add32(&cs, 32, 32, -(int32_t)kept_value);
+	end = cs.len + 5;
 	cs_branch(&cs, CS_NEQUAL, 26, end);
 	cs_branch(&cs, CS_NEQUAL, 27, end);
+	cs_branch(&cs, CS_NEQUAL, 32, end);
 	cs_branch(&cs, CS_EQUAL, 28, again);
 	cs_move32(&cs, 29, 1);
 	cs_store32(&cs, 29, 24, 4);
@@ -238,9 +282,11 @@ static int stop_reader(struct vm_under_test *vm)
 
 	rig->data.u32[8] = 1;
 	if (rig_wait(rig) != 1)
-		return FAIL(vm, "the job that reads beside the window failed");
+		return FAIL(vm, "the job that reads meanwhile failed");
 	if (rig->data.u32[9] != 1)
-		return FAIL(vm, "a job has read something else beside the window");
+		return FAIL(vm, "a job has read something else, beside the window or at page %u",
+			    vm->kept);
+	vm->kept = PAGES;
 	return 0;
 }
 
