@@ -26,11 +26,13 @@ mod need;
 #[path = "pgtable/tables.rs"]
 mod tables;
 
+pub use layout::address_bits;
 pub use layout::chunk;
 pub use layout::tables_for;
 pub use layout::PageSize;
 pub use layout::Va;
 pub use layout::VaRange;
+pub use layout::ADDRESS_BITS;
 pub use need::Need;
 pub use tables::Tables;
 
@@ -67,7 +69,7 @@ use tables::Page;
 /// What a table is for.
 #[derive(Clone, Copy)]
 pub struct Config {
-    /// Width of the addresses that the device uses.
+    /// Width of the addresses that the device uses, at most [`ADDRESS_BITS`].
     pub va_bits: u32,
     /// Width of physical addresses: 32, 36, 40, 42, 44 or 48.
     pub pa_bits: u32,
@@ -143,7 +145,7 @@ impl PageTable {
     ///
     /// `EINVAL` if there is no such table, `ENOMEM`.
     pub fn new(dev: &Device, config: Config) -> Result<Self> {
-        if !(layout::MIN_VA_BITS..=layout::MAX_VA_BITS).contains(&config.va_bits) {
+        if !(layout::MIN_VA_BITS..=ADDRESS_BITS).contains(&config.va_bits) {
             return Err(EINVAL);
         }
 

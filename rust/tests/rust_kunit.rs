@@ -29,6 +29,8 @@ mod job_stress;
 mod soc_gate;
 #[path = "soc_pgtable.rs"]
 mod soc_pgtable;
+#[path = "soc_pgtable_cost.rs"]
+mod soc_pgtable_cost;
 
 use kernel::prelude::*;
 

@@ -221,6 +221,46 @@ mod tests {
     }
 
     #[test]
+    fn a_table_is_as_wide_as_was_asked_for() -> Result {
+        let dev = faux::Registration::new(c"rust_kunit", None)?;
+        let dev: &faux::Device<_> = dev.as_ref();
+        let dev: &Device<Bound> = dev.as_ref();
+        let new = |va_bits| {
+            let config = Config {
+                va_bits,
+                pa_bits: 40,
+                coherent: true,
+            };
+            PageTable::new(dev, config)
+        };
+        for va_bits in [22, 32, 48] {
+            let table = new(va_bits)?;
+            assert_eq!(table.va_bits(), va_bits);
+            assert!(table.lookup(Va::new(0)).is_none());
+            assert!(table.walk(Va::new(1 << va_bits)) == Err(ERANGE));
+        }
+        for va_bits in [0, 21, ADDRESS_BITS + 1, 64] {
+            assert!(new(va_bits).err() == Some(EINVAL));
+        }
+        Ok(())
+    }
+
+    /// By rule E13: pages are the device's, whatever those of the CPU are.
+    #[test]
+    fn pages_and_tables_are_counted_in_units_of_the_device() -> Result {
+        assert_eq!(PageSize::Size4K.bytes(), 4096);
+        assert_eq!(PageSize::Size2M.bytes(), 512 * 4096);
+        // A page of the CPU of 4, 16 or 64 KiB, at an address that has no larger alignment.
+        for cpu_page in [4096, 16384, 65536] {
+            let (size, count) = chunk(Va::new(BLOCK + cpu_page), 5 * cpu_page, cpu_page);
+            assert!(size == PageSize::Size4K);
+            assert_eq!(u64::try_from(count)?, cpu_page / 4096);
+            assert_eq!(tables_for(range(BLOCK + cpu_page, cpu_page)?, 48), 3);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn changes_side_by_side_need_no_more_tables_than_one_of_their_size() -> Result {
         let mut need = Need::new(48);
         for page in 0..1000 {

@@ -9,6 +9,8 @@ const BITS_PER_LEVEL: u32 = 9;
 
 /// The widest addresses that four levels translate.
 pub(super) const MAX_VA_BITS: u32 = 48;
+/// The widest addresses that a table can have: the page table code takes them as `unsigned long`.
+pub const ADDRESS_BITS: u32 = address_bits(usize::BITS);
 /// The narrowest ones that take two levels.
 pub(super) const MIN_VA_BITS: u32 = PAGE_SHIFT + BITS_PER_LEVEL + 1;
 
@@ -131,6 +133,15 @@ pub fn chunk(va: Va, pa: u64, left: u64) -> (PageSize, usize) {
         size,
         usize::try_from(bytes / size.bytes()).unwrap_or(usize::MAX),
     )
+}
+
+/// The widest addresses on a machine whose words have so many bits.
+pub const fn address_bits(word: u32) -> u32 {
+    if word < MAX_VA_BITS {
+        word
+    } else {
+        MAX_VA_BITS
+    }
 }
 
 /// Levels of tables that addresses of `va_bits` bits need, with the root.

@@ -10,6 +10,7 @@ use kernel::{
     },
     prelude::*, //
 };
+use soc::pgtable::ADDRESS_BITS;
 
 use crate::regs::{
     self,
@@ -50,6 +51,11 @@ pub(crate) struct Info {
     pub(crate) tiler_present: u64,
     pub(crate) core_features: u32,
     pub(crate) gpu_features: u64,
+}
+
+/// The MMU with no more address bits than a page table can have. User space is told the same.
+fn translatable(features: MMU_FEATURES, most: u32) -> Result<MMU_FEATURES> {
+    features.try_with_va_bits(features.va_bits().get().min(most))
 }
 
 impl Info {
@@ -102,7 +108,7 @@ impl Info {
             l2_features: hw.read(L2_FEATURES).into_raw(),
             tiler_features: hw.read(TILER_FEATURES).into_raw(),
             mem_features: hw.read(MEM_FEATURES).into_raw(),
-            mmu_features: hw.read(MMU_FEATURES).into_raw(),
+            mmu_features: translatable(hw.read(MMU_FEATURES), ADDRESS_BITS)?.into_raw(),
             thread_features: hw.read(THREAD_FEATURES).into_raw(),
             max_threads: hw.read(THREAD_MAX_THREADS).into_raw(),
             thread_max_workgroup_size: hw.read(THREAD_MAX_WORKGROUP_SIZE).into_raw(),
@@ -202,5 +208,24 @@ impl Info {
             self.l2_present,
             self.tiler_present
         );
+    }
+}
+
+#[kunit_tests(mali_csf_gpu_info)]
+mod tests {
+    use super::*;
+    use soc::pgtable::address_bits;
+
+    /// By rule A5: an address that the page table code cannot take is none of the GPU's.
+    #[test]
+    fn addresses_are_no_wider_than_the_kernel_can_translate() -> Result {
+        let features = MMU_FEATURES::from_raw(0x2830);
+        let narrow = translatable(features, address_bits(32))?;
+        assert_eq!(narrow.va_bits().get(), 32);
+        assert_eq!(narrow.pa_bits().get(), 40);
+        assert_eq!(translatable(features, address_bits(64))?.into_raw(), 0x2830);
+        let small = MMU_FEATURES::from_raw(0x201f);
+        assert_eq!(translatable(small, address_bits(32))?.into_raw(), 0x201f);
+        Ok(())
     }
 }
