@@ -104,6 +104,32 @@ TEST_F(query, the_selected_coherency_is_one_that_the_gpu_has)
 	EXPECT_NE(0, info.coherency_features & 1u << info.selected_coherency);
 }
 
+/* By rules G1, G3: what the device tree says of this device, and nothing that is guessed. */
+TEST_F(query, the_gpu_is_coherent_if_the_device_tree_says_so)
+{
+	static const struct {
+		const char *property;
+		uint32_t coherency;
+	} said[] = {
+		{ "dma-coherent", DRM_PANTHOR_GPU_COHERENCY_ACE_LITE },
+		{ "dma-noncoherent", DRM_PANTHOR_GPU_COHERENCY_NONE },
+	};
+	struct drm_panthor_gpu_info info;
+
+	ASSERT_EQ(0, gpu_info(&self->gpu, &info));
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+		char path[160];
+
+		snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/of_node/%s",
+			 self->gpu.device, said[i].property);
+		if (!access(path, F_OK)) {
+			EXPECT_EQ(said[i].coherency, info.selected_coherency);
+			return;
+		}
+	}
+	SKIP(return, "it says nothing: what that means is the platform's business");
+}
+
 TEST_F(query, the_interface_has_slots_registers_and_scoreboards)
 {
 	struct drm_panthor_csif_info csif;
