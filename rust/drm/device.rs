@@ -343,6 +343,18 @@ impl<D: Driver> UnregisteredDevice<D> {
         })
     }
 
+    /// Buffers that are made from now on get memory in pieces as large as an entry of a page table, where
+    /// they are large enough and there is such memory. Does nothing in a kernel without transparent huge
+    /// pages. Call it once, before the first buffer.
+    ///
+    /// # Errors
+    ///
+    /// What the file system failed with that would have had them. Buffers are made as before.
+    pub fn use_huge_pages(&self) -> Result {
+        // SAFETY: The device is initialised, and nobody else knows it.
+        to_result(unsafe { shims::shim_gem_use_huge_pages(self.dev.as_raw()) })
+    }
+
     /// Begins the bound scope, brings the hardware up, and shows the device to user space.
     ///
     /// `start` runs when [`Device::enter()`] already works, so it may wait for interrupts whose

@@ -115,6 +115,12 @@ void shim_gem_zap(struct drm_gem_object *obj)
 	drm_vma_node_unmap(&obj->vma_node, obj->dev->anon_inode->i_mapping);
 }
 
+/* Does nothing in a kernel that has none. */
+int shim_gem_use_huge_pages(struct drm_device *dev)
+{
+	return drm_gem_huge_mnt_create(dev, "within_size");
+}
+
 unsigned long shim_free_swap_pages(void)
 {
 	long pages = get_nr_swap_pages();

@@ -42,6 +42,7 @@ u64 shim_gem_mmap_offset(struct drm_gem_object *obj);
 unsigned long shim_gem_page_start(struct drm_gem_object *obj);
 bool shim_gem_get_unless_zero(struct drm_gem_object *obj);
 void shim_gem_zap(struct drm_gem_object *obj);
+int shim_gem_use_huge_pages(struct drm_device *dev);
 
 /* Memory reclaim */
 unsigned long shim_free_swap_pages(void);

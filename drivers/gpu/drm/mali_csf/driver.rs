@@ -325,6 +325,9 @@ impl platform::Driver for Driver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         let dev: &device::Device<device::Bound> = pdev.as_ref();
         let ddev = drm::UnregisteredDevice::<Self>::new(dev, Ok::<(), Error>(()))?;
+        if let Err(err) = ddev.use_huge_pages() {
+            dev_warn!(dev, "no huge pages for buffers ({})\n", err.to_errno());
+        }
         let bound = bring_up(pdev, &ddev)?;
         ddev.register(dev, Ok::<Bound, Error>(bound), |_| Ok(()))?;
         Ok(())
