@@ -373,6 +373,7 @@ TEST_F(bo, a_label_is_shown_in_debugfs_as_long_as_the_buffer_has_it)
 	EXPECT_FALSE(find_gem("green", line));
 }
 
+/* By rule G6: how the CPU maps a buffer is asked for, for each one, and can be read back. */
 TEST_F(bo, a_buffer_knows_the_flags_it_was_created_with)
 {
 	static const uint32_t flags[] = { 0, DRM_PANTHOR_BO_NO_MMAP, DRM_PANTHOR_BO_WB_MMAP };

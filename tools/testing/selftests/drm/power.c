@@ -384,8 +384,8 @@ TEST_F_TIMEOUT(power, a_failed_resume_is_undone_and_can_be_tried_again, 120)
 }
 
 /*
- * Firmware that does not boot from its memory is loaded again; if that fails, the call fails. By rule
- * G5, what was written is there for the processor: it checks its image, and a bad one is recorded.
+ * Firmware that does not boot from its memory is loaded again; if that fails, the call fails.
+ * By rule G5, what was written is there for the processor: it checks its image, and records a bad one.
  */
 TEST_F_TIMEOUT(power, firmware_that_fails_to_resume_is_loaded_again, 120)
 {

@@ -431,11 +431,11 @@ TEST_F_TIMEOUT(pressure, what_is_mapped_by_way_of_a_dma_buf_is_what_the_gpu_has_
 	struct bo bo;
 	uint32_t *map;
 	pid_t thief;
-	int fd;
+	int space, fd;
 
 	KNOWN_C_DEFECT(&rig->gpu, "reclaim takes what a dma-buf's file has mapped");
-	asleep(self);
 	ASSERT_EQ(0, filled(rig, BYTES, VA, 1, &bo));
+	space = space_of(VA);
 	fd = export(&rig->gpu, &bo);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, munmap(bo.map, BYTES));
@@ -445,7 +445,12 @@ TEST_F_TIMEOUT(pressure, what_is_mapped_by_way_of_a_dma_buf_is_what_the_gpu_has_
 	bo.map = map;
 	EXPECT_EQ(0, wrong(&bo, 1));
 	close(fd);
+	/* If it went, the pages could be somebody else's by now, and that mapping would not know. */
+	ASSERT_EQ(0, reclaim(&rig->gpu, EVERYTHING));
+	EXPECT_EQ(PAGES, gpu_mapped(space, VA, PAGES));
+	EXPECT_EQ(0, cpu_faults(&bo));
 
+	asleep(self);
 	thief = fork();
 	ASSERT_LE(0, thief);
 	for (; !thief;)

@@ -58,10 +58,7 @@ impl Dirty {
             let Some(page) = *slot else { continue };
             let now = walk.quietly(env.host, page.va);
             if now.is_none_or(|leaf| leaf.page(page.va) != page.pa) {
-                let place = Place::Virtual {
-                    as_nr,
-                    va: page.va,
-                };
+                let place = Place::Virtual { as_nr, va: page.va };
                 env.record(Kind::CacheDirty, place, page.pa, "");
                 *slot = None;
             }
