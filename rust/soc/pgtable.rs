@@ -283,6 +283,7 @@ impl Update<'_> {
     /// Returns the length that was mapped, in bytes, and why it is not the whole: `EEXIST` where
     /// something is mapped, `ENOMEM` if the reserve is used up, `EINVAL` for a misaligned address or
     /// for no access, `ERANGE` for an address that is too wide.
+    #[inline]
     #[must_use = "a part may be mapped even if there was an error"]
     pub fn map_pages(
         &mut self,
@@ -297,6 +298,7 @@ impl Update<'_> {
         (done, result)
     }
 
+    #[inline]
     fn map_all(
         &mut self,
         va: Va,
@@ -308,7 +310,7 @@ impl Update<'_> {
     ) -> Result {
         let total = self.checked_size(va, size, count)?;
         let oas = self.table.cfg().oas;
-        if pa % size.bytes() != 0 {
+        if pa & (size.bytes() - 1) != 0 {
             return Err(EINVAL);
         }
         if total == 0 {
@@ -324,7 +326,7 @@ impl Update<'_> {
 
         while *done < total {
             let iova = usize::try_from(va.raw() + *done)?;
-            let left = usize::try_from((total - *done) / size.bytes())?;
+            let left = usize::try_from((total - *done) >> size.shift())?;
             let mut mapped = 0;
 
             // SAFETY: The table is valid and mutably borrowed. The range is inside of its address
@@ -374,7 +376,7 @@ impl Update<'_> {
                 return Err(EINVAL);
             }
             let iova = usize::try_from(at.raw())?;
-            let left = usize::try_from((total - *done) / size.bytes())?;
+            let left = usize::try_from((total - *done) >> size.shift())?;
 
             // SAFETY: The table is valid and mutably borrowed. The range is inside of its address
             // space and aligned; no list of TLB entries to invalidate is asked for.
@@ -440,7 +442,7 @@ impl Update<'_> {
                 let bytes = (block - va.raw() % block).min(left);
                 (PageSize::Size4K, bytes - bytes % page)
             };
-            let unmapped = self.unmap_pages(va, size, usize::try_from(bytes / size.bytes())?);
+            let unmapped = self.unmap_pages(va, size, usize::try_from(bytes >> size.shift())?);
             total += unmapped;
             done += unmapped;
             if unmapped < bytes {
@@ -468,6 +470,7 @@ impl Update<'_> {
         Ok(layout::is_block(self.table.walk(va)?[2]))
     }
 
+    #[inline]
     fn checked_size(&self, va: Va, size: PageSize, count: usize) -> Result<u64> {
         if !va.is_aligned(size.bytes()) {
             return Err(EINVAL);

@@ -20,16 +20,19 @@ pub struct Va(u64);
 
 impl Va {
     /// The address `raw`.
+    #[inline]
     pub const fn new(raw: u64) -> Self {
         Self(raw)
     }
 
     /// The address as a number.
+    #[inline]
     pub const fn raw(self) -> u64 {
         self.0
     }
 
     /// The address `size` bytes further up, unless that wraps.
+    #[inline]
     pub const fn checked_add(self, size: u64) -> Option<Self> {
         match self.0.checked_add(size) {
             Some(raw) => Some(Self(raw)),
@@ -37,9 +40,10 @@ impl Va {
         }
     }
 
-    /// Whether it is a multiple of `size`.
+    /// Whether it is a multiple of `size`, a power of two.
+    #[inline]
     pub const fn is_aligned(self, size: u64) -> bool {
-        self.0 % size == 0
+        self.0 & (size - 1) == 0
     }
 }
 
@@ -60,6 +64,7 @@ impl VaRange {
     /// # Errors
     ///
     /// `EINVAL` if that is empty or wraps.
+    #[inline]
     pub fn new(start: Va, size: u64) -> Result<Self> {
         if size == 0 || start.checked_add(size).is_none() {
             return Err(EINVAL);
@@ -69,11 +74,13 @@ impl VaRange {
     }
 
     /// The first address.
+    #[inline]
     pub const fn start(self) -> Va {
         self.start
     }
 
     /// The length in bytes.
+    #[inline]
     pub const fn size(self) -> u64 {
         self.size
     }
@@ -101,17 +108,25 @@ pub enum PageSize {
 }
 
 impl PageSize {
-    /// The size in bytes.
-    pub const fn bytes(self) -> u64 {
+    /// log2 of the size in bytes.
+    #[inline]
+    pub const fn shift(self) -> u32 {
         match self {
-            Self::Size4K => 1 << PAGE_SHIFT,
-            Self::Size2M => 1 << (PAGE_SHIFT + BITS_PER_LEVEL),
+            Self::Size4K => PAGE_SHIFT,
+            Self::Size2M => PAGE_SHIFT + BITS_PER_LEVEL,
         }
+    }
+
+    /// The size in bytes.
+    #[inline]
+    pub const fn bytes(self) -> u64 {
+        1 << self.shift()
     }
 }
 
 /// What to map first of `left` bytes from `va` to `pa`: the page size, and how many pages of it until
 /// a larger size fits or a smaller one is needed. The count is 0 if not even one page fits.
+#[inline]
 pub fn chunk(va: Va, pa: u64, left: u64) -> (PageSize, usize) {
     let page = PageSize::Size4K.bytes();
     let block = PageSize::Size2M.bytes();
@@ -131,7 +146,7 @@ pub fn chunk(va: Va, pa: u64, left: u64) -> (PageSize, usize) {
     // A count that does not fit is a count of more pages than there is memory.
     (
         size,
-        usize::try_from(bytes / size.bytes()).unwrap_or(usize::MAX),
+        usize::try_from(bytes >> size.shift()).unwrap_or(usize::MAX),
     )
 }
 
