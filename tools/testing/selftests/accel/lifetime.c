@@ -10,11 +10,12 @@
 #include "module.h"
 #include "suite.h"
 
-/* A file with a job on it that takes a while. */
+/* A file with a job on it that takes a while, and names all that it uses. */
 static int start(struct npu *npu, struct layer *layer, struct loaded *loaded)
 {
 	struct lists lists;
 	struct drm_rocket_job job;
+	uint32_t reads[4];
 	int ret = npu_open(npu);
 
 	layer_generate(layer, 1, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
@@ -24,7 +25,13 @@ static int start(struct npu *npu, struct layer *layer, struct loaded *loaded)
 		return ret;
 	lists_add(&lists, layer, loaded);
 	munmap(lists.bo.map, lists.bo.size);
-	job = npu_job(lists.tasks, 1, &loaded->input, &loaded->output);
+	job = npu_job(lists.tasks, 1, NULL, &loaded->output);
+	reads[0] = loaded->input.handle;
+	reads[1] = loaded->weights.handle;
+	reads[2] = loaded->bias.handle;
+	reads[3] = lists.bo.handle;
+	job.in_bo_handles = (uintptr_t)reads;
+	job.in_bo_handle_count = 4;
 	return npu_submit(npu, &job, 1);
 }
 

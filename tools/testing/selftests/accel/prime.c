@@ -174,11 +174,18 @@ TEST_F(prime, what_cannot_be_right_is_refused)
 TEST_F(prime, a_job_keeps_the_buffer_when_its_file_goes)
 {
 	struct drm_rocket_job job;
+	uint32_t reads[4];
 
 	NEEDS_MODEL();
 	ASSERT_EQ(0, replace(&self->npu, &self->loaded.input));
 	lists_add(&self->lists, &self->layer, &self->loaded);
-	job = npu_job(self->lists.tasks, 1, &self->loaded.input, &self->loaded.output);
+	job = npu_job(self->lists.tasks, 1, NULL, &self->loaded.output);
+	reads[0] = self->loaded.input.handle;
+	reads[1] = self->loaded.weights.handle;
+	reads[2] = self->loaded.bias.handle;
+	reads[3] = self->lists.bo.handle;
+	job.in_bo_handles = (uintptr_t)reads;
+	job.in_bo_handle_count = 4;
 	ASSERT_EQ(0, hwmodel_inject("npu delay 200000000"));
 	ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
 	layer_unload(&self->loaded);
