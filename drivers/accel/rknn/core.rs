@@ -6,7 +6,7 @@
 //!
 //! `hw` is the mutex of everything that happens on the core: starting a job, its interrupt's thread,
 //! its watchdog. It is taken where fences are about to signal, so nothing is allocated under it. Inside
-//! of it come the mutex of the IOMMU's group and the scheduler's spinlock. No queue is touched with it
+//! of it come `tables`, the mutex of the IOMMU's group and the scheduler's spinlock. No queue is touched with it
 //! held.
 //!
 //! The registers are behind a gate, which is open while the core has power and clocks. It is passed by
@@ -18,6 +18,10 @@
 //! Start: address space, registers, kick. End of a good job: results, outcome, next job, fence.
 //! End of a bad one: the core is reset first, so that it does no access any more; only then the address
 //! space is taken away, and with it the IOMMU set up anew for the next job.
+//!
+//! A core that is off has no address space: it is taken away when the core is switched off, and
+//! otherwise only while a use keeps the core on. The IOMMU is switched with the core, and its driver does
+//! not expect that an address space goes while it is being switched on.
 //!
 //! # Blocking
 //!
@@ -55,6 +59,7 @@ use soc::{
     gate::Opened,
     iommu::{
         Attachment,
+        Domain,
         Master, //
     },
     irq::{
@@ -90,21 +95,90 @@ const RESET_TIME: Delta = Delta::from_micros(10);
 /// The clocks that a core needs, all of them.
 pub(crate) const CLOCKS: usize = 4;
 
-/// Clocks and registers, which the PM core switches.
+struct Attached {
+    attachment: Option<Attachment>,
+    /// A job runs in it.
+    busy: bool,
+}
+
+/// The address space that a core has.
+#[pin_data]
+pub(crate) struct Tables {
+    #[pin]
+    attached: Mutex<Attached>,
+}
+
+impl Tables {
+    /// None.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            attached <- new_mutex!(
+                Attached {
+                    attachment: None,
+                    busy: false,
+                },
+                "Tables::attached"
+            ),
+        })
+    }
+
+    /// Gives the device the address space of a job, unless it has it.
+    fn switch(&self, master: &Master, domain: &Arc<Domain>) -> Result {
+        let mut attached = self.attached.lock();
+        let has = attached
+            .attachment
+            .as_ref()
+            .is_some_and(|attachment| Arc::ptr_eq(attachment.domain(), domain));
+
+        if !has {
+            // Only one at a time.
+            attached.attachment = None;
+            attached.attachment = Some(master.attach(domain)?);
+        }
+        attached.busy = true;
+        Ok(())
+    }
+
+    /// The job has ended.
+    fn rest(&self) {
+        self.attached.lock().busy = false;
+    }
+
+    /// Takes the address space away, if it is the one that is meant and no job runs in it.
+    fn take(&self, meant: impl FnOnce(&Arc<Domain>) -> bool) {
+        let mut attached = self.attached.lock();
+
+        if attached
+            .attachment
+            .as_ref()
+            .is_some_and(|attachment| !attached.busy && meant(attachment.domain()))
+        {
+            attached.attachment = None;
+        }
+    }
+}
+
+/// Clocks, registers and the address space, which go with the power.
 #[pin_data]
 pub(crate) struct Power {
     clocks: Arc<Clocks<CLOCKS>>,
     regs: Arc<Regs>,
+    tables: Arc<Tables>,
     #[pin]
     on: Mutex<Option<Opened<Windows, Clocked<CLOCKS>>>>,
 }
 
 impl Power {
     /// A core that is off.
-    pub(crate) fn new(clocks: Arc<Clocks<CLOCKS>>, regs: Arc<Regs>) -> impl PinInit<Self> {
+    pub(crate) fn new(
+        clocks: Arc<Clocks<CLOCKS>>,
+        regs: Arc<Regs>,
+        tables: Arc<Tables>,
+    ) -> impl PinInit<Self> {
         pin_init!(Self {
             clocks,
             regs,
+            tables,
             on <- new_mutex!(None, "Power::on"),
         })
     }
@@ -118,6 +192,8 @@ impl Operations for Power {
     }
 
     fn suspend(&self) {
+        // Unless the system goes to sleep there is no job.
+        self.tables.take(|_| true);
         let on = self.on.lock().take();
         // Waits for those inside of the gate, so not with the lock held.
         drop(on);
@@ -140,7 +216,6 @@ struct Running {
 struct Hw {
     /// Gone when the driver lets go of the core.
     resets: Option<Resets>,
-    attached: Option<Attachment>,
     running: Option<Running>,
     /// The watchdog's timer is set.
     watched: bool,
@@ -154,6 +229,7 @@ pub(crate) struct Core {
     index: u32,
     regs: Arc<Regs>,
     master: Master,
+    tables: Arc<Tables>,
     handle: Arc<Handle>,
     sched: Arc<Sched>,
     wq: Workqueue,
@@ -174,6 +250,7 @@ pub(crate) struct Parts {
     pub(crate) regs: Arc<Regs>,
     pub(crate) resets: Resets,
     pub(crate) master: Master,
+    pub(crate) tables: Arc<Tables>,
     pub(crate) handle: Arc<Handle>,
     pub(crate) sched: Arc<Sched>,
 }
@@ -193,13 +270,13 @@ impl Core {
                 index: parts.index,
                 regs: parts.regs,
                 master: parts.master,
+                tables: parts.tables,
                 handle: parts.handle,
                 sched: parts.sched,
                 wq: Workqueue::unbound(c"rknn-watchdog")?,
                 hw <- new_mutex!(
                     Hw {
                         resets: Some(parts.resets),
-                        attached: None,
                         running: None,
                         watched: false,
                     },
@@ -241,28 +318,13 @@ impl Core {
         }
     }
 
-    /// Gives the core the address space of a job, unless it has it.
-    fn switch(&self, hw: &mut Hw, space: &Space) -> Result {
-        let has = hw
-            .attached
-            .as_ref()
-            .is_some_and(|attached| Arc::ptr_eq(attached.domain(), space.domain()));
-
-        if !has {
-            // Only one at a time.
-            hw.attached = None;
-            hw.attached = Some(self.master.attach(space.domain())?);
-        }
-        Ok(())
-    }
-
     fn begin(
         self: &Arc<Self>,
         hw: &mut Hw,
         work: &Arc<Work>,
         active: Active,
     ) -> Result<(), (Error, Active)> {
-        if let Err(err) = self.switch(hw, &work.space) {
+        if let Err(err) = self.tables.switch(&self.master, work.space.domain()) {
             return Err((err, active));
         }
         let now = Instant::now();
@@ -275,6 +337,7 @@ impl Core {
             active,
         });
         if let Err(err) = self.kick(hw) {
+            self.tables.rest();
             if let Some(Running { active, .. }) = hw.running.take() {
                 return Err((err, active));
             }
@@ -332,6 +395,7 @@ impl Core {
             return;
         };
 
+        self.tables.rest();
         if let Err(err) = result {
             dev_dbg!(self.dev, "a job has failed: {err:?}\n");
             self.recover(&mut hw);
@@ -365,7 +429,7 @@ impl Core {
             dev_err!(self.dev, "cannot be reset: {err:?}\n");
         }
         // The reset has hit the IOMMU too: the next job sets it up anew.
-        hw.attached = None;
+        self.tables.take(|_| true);
     }
 
     /// Sets the watchdog's timer.
@@ -412,26 +476,18 @@ impl Core {
 
     /// Takes an address space away that nobody will use again, if the core has it and is idle.
     pub(crate) fn forget(&self, space: &Arc<Space>) {
-        let mut hw = self.hw.lock();
-        let has = hw
-            .attached
-            .as_ref()
-            .is_some_and(|attached| Arc::ptr_eq(attached.domain(), space.domain()));
-
-        if has && hw.running.is_none() {
-            hw.attached = None;
+        // It has none if it is off, or loses it while it is being switched off.
+        if let Some(_active) = self.handle.get_if_active() {
+            self.tables
+                .take(|domain| Arc::ptr_eq(domain, space.domain()));
         }
     }
 
-    /// The core is idle and gets no job any more: lets go of everything.
+    /// The core is idle and gets no job any more: lets go of everything but its address space, which goes
+    /// when it is switched off.
     pub(crate) fn retire(self: &Arc<Self>) {
         soc::wq::disable_delayed_sync::<_, 0>(self);
-        let resets = {
-            let mut hw = self.hw.lock();
-
-            hw.attached = None;
-            hw.resets.take()
-        };
+        let resets = self.hw.lock().resets.take();
         // This may wait for somebody who allocates, so not with the lock held.
         drop(resets);
     }

@@ -9,8 +9,8 @@
 //! # Ordering
 //!
 //! Up: power domains, supplies, IOMMU, reset lines, clocks, registers, power, reset, interrupt,
-//! scheduler. Down in reverse: the core ends its job and gets no other, its interrupt is freed, its
-//! address space taken away, and it is switched off.
+//! scheduler. Down in reverse: the core ends its job and gets no other, its interrupt is freed, it is
+//! switched off, and with that its address space taken away.
 //!
 //! # Blocking
 //!
@@ -50,6 +50,7 @@ use crate::{
         Interrupt,
         Parts,
         Power,
+        Tables,
         CLOCKS, //
     },
     driver::NPU,
@@ -80,7 +81,7 @@ impl Drop for Seated {
     }
 }
 
-/// A core without jobs. Dropped, it lets go of its address space.
+/// A core without jobs. Dropped, it lets go of its reset lines and its watchdog.
 struct Retired(Arc<Core>);
 
 impl Drop for Retired {
@@ -140,7 +141,8 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let regs = Arc::pin_init(Regs::new(windows), GFP_KERNEL)?;
     let mapped = Mapped(regs.clone());
 
-    let power = Power::new(Arc::new(clocks, GFP_KERNEL)?, regs.clone());
+    let tables = Arc::pin_init(Tables::new(), GFP_KERNEL)?;
+    let power = Power::new(Arc::new(clocks, GFP_KERNEL)?, regs.clone(), tables.clone());
     let runtime = Runtime::start(dev, domains, Arc::pin_init(power, GFP_KERNEL)?);
     let mut runtime = say(dev, "cannot be switched on", runtime)?;
     let core = Core::new(Parts {
@@ -149,6 +151,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
         regs: regs.clone(),
         resets,
         master,
+        tables,
         handle: runtime.handle().clone(),
         sched: npu.sched().clone(),
     })?;

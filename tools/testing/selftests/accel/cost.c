@@ -67,6 +67,36 @@ TEST_F(cost, a_core_keeps_its_tables_while_the_next_job_is_of_the_same_file)
 	EXPECT_EQ(0, hwmodel_since(&self->before, "iommu_disable"));
 }
 
+/* And not first that of whoever had it before it was switched off. */
+TEST_F(cost, a_core_that_wakes_up_gets_the_address_space_that_it_needs_at_once)
+{
+	struct npu other;
+	struct lists lists;
+	struct loaded loaded;
+	struct drm_rocket_job job;
+
+	KNOWN_C_DEFECT("the tables are attached and detached for each job");
+	ASSERT_EQ(0, npu_open(&other));
+	ASSERT_EQ(0, lists_create(&other, &lists));
+	ASSERT_EQ(0, layer_load(&other, &self->layer, &loaded));
+	lists_add(&lists, &self->layer, &loaded);
+	/* With all others off, both jobs find the same core. */
+	ASSERT_EQ(0, cores_wait_off());
+	job = npu_job(self->lists.tasks, 1, &self->loaded[0].input, &self->loaded[0].output);
+	ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[0]));
+	ASSERT_EQ(0, cores_wait_off());
+	ASSERT_EQ(0, hwmodel_read(&self->before));
+	job = npu_job(lists.tasks, 1, &loaded.input, &loaded.output);
+	ASSERT_EQ(0, npu_submit(&other, &job, 1));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &loaded));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "iommu_attach"));
+	EXPECT_EQ(0, hwmodel_since(&self->before, "iommu_detach"));
+	layer_unload(&loaded);
+	lists_destroy(&lists);
+	npu_close(&other);
+}
+
 /* The C driver has one queue for a file, which is on one core at a time. */
 TEST_F(cost, jobs_of_one_file_run_on_all_cores_at_once)
 {
