@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "hwmodel.h"
+#include "power.h"
 #include "suite.h"
 
 #define NOWHERE		0x7000000000ull		/* nothing is ever mapped there */
@@ -127,7 +128,8 @@ FIXTURE_SETUP(exception)
 		SKIP(return, "exceptions on request are for the hardware model");
 	ASSERT_EQ(0, rig_open(&self->guilty, 2));
 	ASSERT_EQ(0, rig_open(&self->healthy, 1));
-	/* The first to run is in the first slot, and the other one in the next. */
+	/* The first to run is in the first slot, and the other one in the next, until the GPU is switched off. */
+	power_keep_on(&self->guilty.gpu, true);
 	spin(_metadata, &self->guilty);
 	spin(_metadata, &self->healthy);
 }
@@ -143,6 +145,7 @@ FIXTURE_TEARDOWN(exception)
 	EXPECT_EQ(0, group_state(&self->healthy.gpu, self->healthy.group, &state, &fatal));
 	EXPECT_EQ(0, state);
 	self->guilty.data.u32[FLAG] = 1;
+	power_keep_on(&self->guilty.gpu, false);
 	rig_close(&self->guilty);
 	rig_close(&self->healthy);
 }

@@ -11,6 +11,7 @@
 
 #include "device.h"
 #include "hwmodel.h"
+#include "power.h"
 #include "reclaim.h"
 #include "suite.h"
 
@@ -134,39 +135,12 @@ static int wait_resets(const struct hwmodel_counters *before, uint64_t count)
 	return wait_count(before, "soft_reset", count);
 }
 
-/* "on": it is not switched off for being idle. "auto": it is. */
-static void power_control(const struct gpu *gpu, const char *text)
+static bool is_off_in_time(const struct gpu *gpu)
 {
 	char path[160];
-	int fd;
 
-	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/power/control", gpu->device);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
-		perror(path);
-	close(fd);
-}
-
-static bool wait_off(const struct gpu *gpu)
-{
-	int64_t end = now_ns() + PATIENCE;
-	char path[160], status[32] = "";
-
-	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/power/runtime_status",
-		 gpu->device);
-	while (now_ns() < end) {
-		FILE *file = fopen(path, "r");
-		bool read = file && fgets(status, sizeof(status), file);
-
-		if (file)
-			fclose(file);
-		if (read && !strcmp(status, "suspended\n"))
-			return true;
-		sleep_ms(5);
-	}
-	return false;
+	power_status_path(gpu, path, sizeof(path));
+	return wait_off(path);
 }
 
 /* A job for group @i of the crowd that says that it runs, and ends when word 0 of the data is set. */
@@ -270,11 +244,11 @@ TEST_F_TIMEOUT(reset, firmware_that_does_not_answer_the_watchdog_is_loaded_again
 	const struct gpu *gpu = &self->rig.gpu;
 
 	ASSERT_EQ(1, put(&self->rig, self->rig.group, 1));
-	power_control(gpu, "on");
+	power_keep_on(gpu, true);
 	ASSERT_EQ(0, hwmodel_inject("mcu ping ignore"));
 	EXPECT_EQ(0, wait_resets(&self->before, 1));
 	ASSERT_EQ(0, hwmodel_inject("clear"));
-	power_control(gpu, "auto");
+	power_keep_on(gpu, false);
 	/* Everything else it has done, so that the group could be saved. */
 	EXPECT_EQ(1, put(&self->rig, self->rig.group, 2));
 	EXPECT_EQ(1, since(&self->before, "soft_reset"));
@@ -377,7 +351,7 @@ TEST_F_TIMEOUT(reset, one_by_hand_hurts_nobody, 120)
 TEST_F(reset, a_gpu_that_is_off_is_not_reset)
 {
 	SKIP_UNLESS_BY_HAND();
-	if (!wait_off(&self->rig.gpu))
+	if (!is_off_in_time(&self->rig.gpu))
 		SKIP(return, "a kernel without power management");
 	ASSERT_EQ(0, hwmodel_read(&self->before));
 	EXPECT_EQ(0, reset_now(self->file));
@@ -458,7 +432,7 @@ TEST_F_TIMEOUT(reset, one_that_does_not_end_loses_the_device_until_it_was_off, 1
 	EXPECT_EQ(3, dismiss(_metadata, self, 3));
 	/* Without a job to do, but lost all the same. */
 	EXPECT_EQ(-EINVAL, put(rig, rig->group, 1));
-	if (!wait_off(&rig->gpu)) {
+	if (!is_off_in_time(&rig->gpu)) {
 		hwmodel_inject("clear");
 		ASSERT_EQ(0, reset_now(self->file));
 	}
@@ -475,7 +449,7 @@ TEST_F_TIMEOUT(reset, firmware_that_does_not_boot_again_loses_the_device_until_i
 	EXPECT_EQ(-EIO, reset_now(self->file));
 	EXPECT_EQ(3, dismiss(_metadata, self, 3));
 	ASSERT_EQ(0, hwmodel_inject("clear"));
-	if (!wait_off(&rig->gpu))
+	if (!is_off_in_time(&rig->gpu))
 		ASSERT_EQ(0, reset_now(self->file));
 	EXPECT_EQ(1, put_anew(rig, 6));
 }
@@ -556,7 +530,7 @@ TEST_F_TIMEOUT(reset, it_is_a_short_way_to_the_first_new_job, 60)
 	uint64_t reads, writes;
 
 	/* Not to be switched off in between. */
-	power_control(gpu, "on");
+	power_keep_on(gpu, true);
 	assemble(_metadata, self, 1);
 	ASSERT_EQ(0, hwmodel_inject(UNRECOVERABLE));
 	ASSERT_EQ(0, sync_wait(gpu, self->sync[0], 0, PATIENCE));
@@ -564,7 +538,7 @@ TEST_F_TIMEOUT(reset, it_is_a_short_way_to_the_first_new_job, 60)
 	EXPECT_EQ(1, put_anew(&self->rig, 12));
 	reads = since(&self->before, "mmio_read");
 	writes = since(&self->before, "mmio_write");
-	power_control(gpu, "auto");
+	power_keep_on(gpu, false);
 	if (!gpu_is_c_driver(gpu))
 		EXPECT_GE(LIMIT, reads + writes);
 	TH_LOG("%llu reads, %llu writes", (unsigned long long)reads, (unsigned long long)writes);
