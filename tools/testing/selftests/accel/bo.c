@@ -49,6 +49,7 @@ TEST_F(bo, addresses_are_page_aligned_and_do_not_overlap)
 		npu_bo_destroy(&bos[i]);
 }
 
+/* By rule F7: nothing of a buffer that has gone is left in the address space. */
 TEST_F(bo, an_address_can_be_used_again_when_its_buffer_is_gone)
 {
 	struct npu_bo first, second;

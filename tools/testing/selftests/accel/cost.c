@@ -97,7 +97,10 @@ TEST_F(cost, a_core_that_wakes_up_gets_the_address_space_that_it_needs_at_once)
 	npu_close(&other);
 }
 
-/* The C driver has one queue for a file, which is on one core at a time. */
+/*
+ * By rule F11: one address space behind several IOMMUs at once. The C driver has one queue for a file, which is
+ * on one core at a time.
+ */
 TEST_F(cost, jobs_of_one_file_run_on_all_cores_at_once)
 {
 	struct drm_rocket_job jobs[3];

@@ -139,7 +139,10 @@ TEST_F(faults, a_dma_error_ends_the_job)
 	EXPECT_EQ(0, npu_bo_prep(&self->loaded.output, PATIENCE));
 }
 
-/* The C driver reprograms the IOMMU before it resets the core that hangs behind it. */
+/*
+ * By rules F10 and F12: a core is quiet before its address space goes. The C driver reprograms the IOMMU before
+ * it resets the core that hangs behind it.
+ */
 TEST_F(faults, a_task_that_hangs_is_ended)
 {
 	NEEDS_MODEL();

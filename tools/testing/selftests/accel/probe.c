@@ -69,6 +69,7 @@ FIXTURE_TEARDOWN(probe)
 	}
 }
 
+/* By rule F1: one node for all cores, whose probes come in any order. */
 TEST_F(probe, the_node_comes_with_the_last_core_in_whichever_order)
 {
 	static const uint32_t orders[][CORES] = {

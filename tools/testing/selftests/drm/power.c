@@ -69,7 +69,7 @@ static int put(struct rig *rig, uint32_t queue, size_t word, uint32_t value)
 	return ret;
 }
 
-/* By rules C1 and C2: one resume at probe, one suspend at unbind, nothing in between. */
+/* By rules C1, C2 and C6: one resume at probe, one suspend at unbind, nothing in between. */
 TEST(without_power_management_it_is_on_from_probe_to_unbind)
 {
 	char path[160], status[32], log[64];
