@@ -99,24 +99,6 @@ static long long transitions(const struct gpu *gpu)
 	return count;
 }
 
-/* A number behind @key in the file's fdinfo, or -1. */
-static long long fdinfo(const struct gpu *gpu, const char *key)
-{
-	char path[64], line[256];
-	long long value = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", gpu->fd);
-	file = fopen(path, "r");
-	while (file && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
-			value = atoll(line + strlen(key) + 1);
-	}
-	if (file)
-		fclose(file);
-	return value;
-}
-
 /* The newest cooling device of the GPU; false if there is none. */
 static bool find_cooling(const struct gpu *gpu, char *path, size_t size)
 {
@@ -265,8 +247,8 @@ TEST_F(devfreq, user_space_chooses_the_rate)
 		ASSERT_EQ(0, pin(gpu, self->rates[i]));
 		EXPECT_TRUE(wait_rate(gpu, self->rates[i]));
 		EXPECT_EQ(self->rates[i], model_rate());
-		EXPECT_EQ(self->rates[i], fdinfo(gpu, "drm-curfreq-panthor"));
-		EXPECT_EQ(self->high, fdinfo(gpu, "drm-maxfreq-panthor"));
+		EXPECT_EQ(self->rates[i], gpu_fdinfo(gpu, "drm-curfreq-panthor"));
+		EXPECT_EQ(self->high, gpu_fdinfo(gpu, "drm-maxfreq-panthor"));
 		EXPECT_EQ(1, store(&self->rig, i));
 	}
 }
@@ -429,7 +411,7 @@ TEST_F_TIMEOUT(devfreq, limits_change_without_power, 120)
 	EXPECT_TRUE(is_off(self->status));
 	EXPECT_EQ(1, store(&self->rig, 2));
 	EXPECT_EQ(self->high, get(gpu, "cur_freq"));
-	EXPECT_EQ(self->high, fdinfo(gpu, "drm-curfreq-panthor"));
+	EXPECT_EQ(self->high, gpu_fdinfo(gpu, "drm-curfreq-panthor"));
 }
 
 /* A device that was idle, then off, has no load: wider limits alone do not make it faster. */
@@ -487,7 +469,7 @@ TEST_F_TIMEOUT(devfreq, a_supply_that_refuses_leaves_the_rate_as_it_is, 120)
 	pin(gpu, self->high);
 	EXPECT_EQ(self->low, get(gpu, "cur_freq"));
 	EXPECT_EQ(1, store(&self->rig, 1));
-	EXPECT_EQ(self->low, fdinfo(gpu, "drm-curfreq-panthor"));
+	EXPECT_EQ(self->low, gpu_fdinfo(gpu, "drm-curfreq-panthor"));
 	ASSERT_EQ(0, power_write("refuse none 0"));
 	ASSERT_EQ(0, pin(gpu, self->high));
 	EXPECT_TRUE(wait_rate(gpu, self->high));
@@ -577,8 +559,8 @@ TEST(without_a_choice_everything_works)
 		EXPECT_EQ(1, store(&rig, 1 + i));
 		sleep_ms(100);
 	}
-	EXPECT_LT(0, fdinfo(&rig.gpu, "drm-curfreq-panthor"));
-	EXPECT_EQ(fdinfo(&rig.gpu, "drm-curfreq-panthor"), fdinfo(&rig.gpu, "drm-maxfreq-panthor"));
+	EXPECT_LT(0, gpu_fdinfo(&rig.gpu, "drm-curfreq-panthor"));
+	EXPECT_EQ(gpu_fdinfo(&rig.gpu, "drm-curfreq-panthor"), gpu_fdinfo(&rig.gpu, "drm-maxfreq-panthor"));
 	rig_close(&rig);
 	EXPECT_EQ(0, hwmodel_records());
 }

@@ -504,24 +504,6 @@ TEST_F_TIMEOUT(tick, idle_groups_do_not_make_it_dearer, 90)
 		rig_close(&other[file]);
 }
 
-/* A number behind @key in the file's fdinfo, or -1. */
-static long long usage(const struct gpu *gpu, const char *key)
-{
-	char path[64], line[256];
-	long long value = -1;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", gpu->fd);
-	file = fopen(path, "r");
-	while (file && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
-			value = atoll(line + strlen(key) + 1);
-	}
-	if (file)
-		fclose(file);
-	return value;
-}
-
 /* The C driver counts if it is told so in sysfs. */
 static void count_usage(const struct gpu *gpu)
 {
@@ -553,15 +535,15 @@ TEST(what_jobs_take_is_their_files_and_nobody_elses)
 	ASSERT_EQ(1, rig_wait(&rig));
 
 	/* At 100 MHz or more, which is what any Mali runs at. */
-	cycles = usage(&rig.gpu, "drm-cycles-panthor");
+	cycles = gpu_fdinfo(&rig.gpu, "drm-cycles-panthor");
 	EXPECT_LE(SECOND / 5 / 10, cycles);
-	EXPECT_EQ(0, usage(&other.gpu, "drm-cycles-panthor"));
-	EXPECT_LT(0, usage(&rig.gpu, "drm-curfreq-panthor"));
-	EXPECT_LE(usage(&rig.gpu, "drm-curfreq-panthor"), usage(&rig.gpu, "drm-maxfreq-panthor"));
+	EXPECT_EQ(0, gpu_fdinfo(&other.gpu, "drm-cycles-panthor"));
+	EXPECT_LT(0, gpu_fdinfo(&rig.gpu, "drm-curfreq-panthor"));
+	EXPECT_LE(gpu_fdinfo(&rig.gpu, "drm-curfreq-panthor"), gpu_fdinfo(&rig.gpu, "drm-maxfreq-panthor"));
 
 	/* It stays when the group goes, and does not grow by itself. */
 	ASSERT_EQ(0, group_destroy(&rig.gpu, rig.group));
-	EXPECT_EQ(cycles, usage(&rig.gpu, "drm-cycles-panthor"));
+	EXPECT_EQ(cycles, gpu_fdinfo(&rig.gpu, "drm-cycles-panthor"));
 	rig_abandon(&rig);
 	rig_close(&other);
 }
@@ -577,11 +559,11 @@ TEST(the_time_of_jobs_is_known_without_an_arm_timer)
 	cs_spin_while_zero(&cs, rig.data.va);
 	ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
 	EXPECT_EQ(-ETIME, sync_wait(&rig.gpu, rig.sync, 0, SECOND / 5));
-	EXPECT_EQ(0, usage(&rig.gpu, "drm-engine-panthor"));
+	EXPECT_EQ(0, gpu_fdinfo(&rig.gpu, "drm-engine-panthor"));
 	rig.data.u32[0] = 1;
 	ASSERT_EQ(1, rig_wait(&rig));
-	EXPECT_LE(SECOND / 5 * 9 / 10, usage(&rig.gpu, "drm-engine-panthor"));
-	EXPECT_GE(PATIENCE, usage(&rig.gpu, "drm-engine-panthor"));
+	EXPECT_LE(SECOND / 5 * 9 / 10, gpu_fdinfo(&rig.gpu, "drm-engine-panthor"));
+	EXPECT_GE(PATIENCE, gpu_fdinfo(&rig.gpu, "drm-engine-panthor"));
 	rig_close(&rig);
 }
 

@@ -528,3 +528,20 @@ int64_t table_memory(void)
 {
 	return meminfo("SecPageTables");
 }
+
+long long gpu_fdinfo(const struct gpu *gpu, const char *key)
+{
+	char path[64], line[256];
+	long long value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", gpu->fd);
+	file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
+			value = atoll(line + strlen(key) + 1);
+	}
+	if (file)
+		fclose(file);
+	return value;
+}

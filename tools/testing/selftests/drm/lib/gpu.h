@@ -121,4 +121,7 @@ int64_t free_memory(void);
 int64_t table_memory(void);
 void sleep_ms(unsigned int ms);
 
+/* A number behind @key in the file's fdinfo, or -1. */
+long long gpu_fdinfo(const struct gpu *gpu, const char *key);
+
 #endif
