@@ -75,22 +75,6 @@ impl Ring {
         self.size / INSTR_SIZE
     }
 
-    /// Bytes between `extract` and `insert`, or `None` if the two can't belong to this ring:
-    /// EXTRACT ahead of INSERT, or further behind than the ring is long.
-    pub(crate) fn used(&self, insert: u64, extract: u64) -> Option<u64> {
-        insert
-            .checked_sub(extract)
-            .filter(|used| *used <= u64::from(self.size))
-    }
-
-    /// Tells whether `len` more bytes fit without overwriting what was not extracted yet.
-    pub(crate) fn fits(&self, insert: u64, extract: u64, len: u64) -> bool {
-        match self.used(insert, extract) {
-            Some(used) => len <= u64::from(self.size) - used,
-            None => false,
-        }
-    }
-
     /// Splits `len` bytes at position `pos` into the part up to the end of the buffer and the
     /// part that wraps to its start (whose length may be zero).
     ///
@@ -135,26 +119,6 @@ mod tests {
     fn credits_are_instructions() -> Result {
         assert_eq!(Ring::new(4096)?.credits(), 512);
         assert_eq!(Ring::new(65536)?.credits(), 8192);
-        Ok(())
-    }
-
-    #[test]
-    fn a_ring_full_of_jobs_has_no_room_for_one_more() -> Result {
-        let ring = Ring::new(4096)?;
-        assert!(ring.fits(4096 - JOB_BYTES, 0, JOB_BYTES));
-        assert!(!ring.fits(4096, 0, JOB_BYTES));
-        assert!(!ring.fits(4096 - JOB_BYTES + 64, 0, JOB_BYTES));
-        assert!(ring.fits(4096, JOB_BYTES, JOB_BYTES));
-        Ok(())
-    }
-
-    #[test]
-    fn positions_that_make_no_sense_have_no_room() -> Result {
-        let ring = Ring::new(4096)?;
-        assert!(!ring.fits(0, 128, 64));
-        assert!(!ring.fits(8192, 0, 64));
-        assert_eq!(ring.used(8192, 0), None);
-        assert_eq!(ring.used(8192, 4096), Some(4096));
         Ok(())
     }
 

@@ -37,6 +37,10 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     ),
     ("mcu job hang COUNT", "the next jobs never complete"),
     (
+        "mcu extract late",
+        "EXTRACT in memory stays behind as long as a stream has something to do",
+    ),
+    (
         "mcu fatal CSG CS TYPE",
         "the stream stops with this exception type",
     ),
@@ -172,6 +176,8 @@ pub(crate) struct Faults {
     pub(crate) slots_ignored: u32,
     /// So many next jobs hang.
     pub(crate) job_hang: u32,
+    /// EXTRACT is written when a stream has nothing more to do.
+    pub(crate) extract_late: bool,
     /// Reported once.
     pub(crate) exception: Option<Exception>,
     /// The progress timer of this slot runs out once.
@@ -191,6 +197,7 @@ impl Faults {
             crash: false,
             slots_ignored: 0,
             job_hang: 0,
+            extract_late: false,
             exception: None,
             progress: None,
             acks: [AckFault {
@@ -323,6 +330,10 @@ impl Faults {
             }
             "slot" => match second()? {
                 "ignore" => self.slots_ignored |= 1u32.wrapping_shl(number32(words.next())?),
+                _ => return Err(InjectError::Unknown),
+            },
+            "extract" => match second()? {
+                "late" => self.extract_late = true,
                 _ => return Err(InjectError::Unknown),
             },
             "job" => match second()? {

@@ -368,6 +368,8 @@ impl Group {
         self.notify = cx.notify;
         let extract_moved = stream.extract_dirty;
         let (output, extract) = (stream.ring.output, stream.ring.extract);
+        // Whoever is told of trouble looks there to find the job that is in it.
+        let withheld = ctl.faults.extract_late && result.is_ok() && stream.has_instructions();
         if let Err(trouble) = result {
             self.fail(index, trouble);
         }
@@ -377,7 +379,9 @@ impl Group {
             }
         }
         if extract_moved {
-            iface::write64(bus, output + ring_out::EXTRACT, extract)?;
+            if !withheld {
+                iface::write64(bus, output + ring_out::EXTRACT, extract)?;
+            }
             if let Some(stream) = self.streams.get_mut(index) {
                 stream.extract_dirty = false;
             }
