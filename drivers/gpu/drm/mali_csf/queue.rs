@@ -58,8 +58,8 @@ use memory::{
 /// Time that a job may spend on the GPU, in milliseconds.
 pub(crate) const JOB_TIMEOUT_MS: u32 = 5000;
 
-/// Most jobs in a ring.
-const MAX_JOBS: u64 = crate::ring::MAX_SIZE as u64 / JOB_BYTES;
+/// More than are ever in a ring.
+const MAX_JOBS: u64 = crate::ring::MAX_DEPTH as u64 + 1;
 
 const FAULT_WORDS: usize = (MAX_JOBS / 64) as usize;
 
@@ -180,10 +180,9 @@ impl QueueBackend {
         })
     }
 
-    /// Credits of the job queue: the ring less one job, because the firmware may still be reading
-    /// the last cache line of a job that counts as finished.
+    /// Credits of the job queue.
     pub(crate) fn credits(ring: &Ring) -> u32 {
-        ring.credits() - JOB_INSTRS
+        ring.depth() * JOB_INSTRS
     }
 
     /// Gets the queue ready to be programmed into `slot`, and describes it for that.

@@ -32,6 +32,13 @@ pub(crate) const MIN_SIZE: u32 = 4 * 1024;
 /// Largest ring that user space may ask for, in bytes.
 pub(crate) const MAX_SIZE: u32 = 64 * 1024;
 
+/// Most jobs that are in a ring at once, however large it is: as many as have their counters in one
+/// page together with the queue's sync object.
+///
+/// The GPU's part of a queue is there to keep the GPU busy, and a hundred jobs do; what is submitted
+/// beyond them waits on the CPU.
+pub(crate) const MAX_DEPTH: u32 = 127;
+
 /// A contiguous part of the ring buffer, in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -70,9 +77,12 @@ impl Ring {
         self.size
     }
 
-    /// Number of instructions that fit: the credits of the queue's jobs.
-    pub(crate) fn credits(&self) -> u32 {
-        self.size / INSTR_SIZE
+    /// How many jobs may be in the ring at once.
+    ///
+    /// Not the last one that fits: the firmware may still be reading the last cache line of a job
+    /// that counts as finished.
+    pub(crate) fn depth(&self) -> u32 {
+        (self.size / (JOB_INSTRS * INSTR_SIZE) - 1).min(MAX_DEPTH)
     }
 
     /// Splits `len` bytes at position `pos` into the part up to the end of the buffer and the
@@ -116,9 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn credits_are_instructions() -> Result {
-        assert_eq!(Ring::new(4096)?.credits(), 512);
-        assert_eq!(Ring::new(65536)?.credits(), 8192);
+    fn a_ring_is_filled_but_for_one_job_and_not_beyond_a_page_of_counters() -> Result {
+        assert_eq!(Ring::new(4096)?.depth(), 31);
+        assert_eq!(Ring::new(8192)?.depth(), 63);
+        assert_eq!(Ring::new(16384)?.depth(), MAX_DEPTH);
+        assert_eq!(Ring::new(65536)?.depth(), MAX_DEPTH);
         Ok(())
     }
 

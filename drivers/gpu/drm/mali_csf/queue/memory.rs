@@ -20,7 +20,6 @@ use crate::group::args::QueueArgs;
 use crate::ring::{
     Ring,
     Stamp,
-    JOB_BYTES,
     STAMPS_SIZE, //
 };
 use crate::vm::{
@@ -30,8 +29,8 @@ use crate::vm::{
 };
 
 /// Size of a 64-bit sync object in bytes: a 64-bit sequence number, a 32-bit status, padding up to
-/// where the counters begin. With the counters of the jobs that a ring may hold it fills what is a
-/// power of two, and whole pages behind larger rings.
+/// where the counters begin. With the counters of the jobs that may be in a ring it fills what is a
+/// power of two.
 const SYNCOBJ_SIZE: usize = STAMPS_SIZE;
 
 /// Offset of the status in a sync object.
@@ -61,7 +60,7 @@ impl Layout {
 
         for ring in rings.clone() {
             syncs.push(size, GFP_KERNEL)?;
-            let stamps = jobs_in(&ring)? * STAMPS_SIZE;
+            let stamps = usize::try_from(ring.depth())? * STAMPS_SIZE;
             size = size.checked_add(SYNCOBJ_SIZE + stamps).ok_or(EINVAL)?;
         }
         size = size.next_multiple_of(RING_ALIGN);
@@ -78,13 +77,6 @@ impl Layout {
             size,
         })
     }
-}
-
-/// Jobs that a ring holds: a queue has no credits for the last one.
-fn jobs_in(ring: &Ring) -> Result<usize> {
-    usize::try_from(u64::from(ring.size()) / JOB_BYTES)?
-        .checked_sub(1)
-        .ok_or(EINVAL)
 }
 
 /// The memory of all queues of a group.
@@ -120,7 +112,7 @@ impl QueueMemory {
             va: self.bo.va_of(offset, SYNCOBJ_SIZE)?,
             bo: self.bo.clone(),
             offset,
-            jobs: u64::try_from(jobs_in(ring)?).map_err(|_| EINVAL)?,
+            jobs: u64::from(ring.depth()),
         })
     }
 
@@ -175,7 +167,7 @@ impl SyncObject {
     /// Where job `seqno` stores its counters, in bytes from the sync object.
     pub(crate) fn stamps(&self, seqno: u64) -> i16 {
         let index = usize::try_from(seqno % self.jobs).unwrap_or(0);
-        // At most 511 jobs of 32 bytes fit into the largest ring's room.
+        // Within a page: [`crate::ring::MAX_DEPTH`].
         i16::try_from(SYNCOBJ_SIZE + index * STAMPS_SIZE).unwrap_or(0)
     }
 
@@ -261,18 +253,18 @@ mod tests {
     #[test]
     fn rings_follow_the_sync_objects_without_gaps() -> Result {
         let layout = layout(&[4096, 65536, 8192])?;
-        assert_eq!(layout.syncs.as_slice(), &[0, 1024, 1024 + 16384]);
+        assert_eq!(layout.syncs.as_slice(), &[0, 1024, 1024 + 4096]);
         assert_eq!(
             layout.rings.as_slice(),
-            &[20480, 20480 + 4096, 20480 + 4096 + 65536]
+            &[8192, 8192 + 4096, 8192 + 4096 + 65536]
         );
-        assert_eq!(layout.size, 20480 + 4096 + 65536 + 8192);
+        assert_eq!(layout.size, 8192 + 4096 + 65536 + 8192);
         Ok(())
     }
 
     #[test]
-    fn a_large_ring_takes_whole_pages_besides_itself() -> Result {
-        assert_eq!(layout(&[65536])?.rings.as_slice(), &[16384]);
+    fn the_largest_ring_takes_one_page_besides_itself() -> Result {
+        assert_eq!(layout(&[65536])?.rings.as_slice(), &[4096]);
         Ok(())
     }
 
@@ -286,8 +278,9 @@ mod tests {
 
     #[test]
     fn the_counters_of_all_jobs_in_a_ring_are_within_reach_of_the_sync_object() -> Result {
-        let last = SYNCOBJ_SIZE + (jobs_in(&Ring::new(crate::ring::MAX_SIZE)?)? - 1) * STAMPS_SIZE;
-        assert!(last + STAMPS_SIZE <= usize::from(i16::MAX.unsigned_abs()));
+        let depth = usize::try_from(Ring::new(crate::ring::MAX_SIZE)?.depth())?;
+        let end = SYNCOBJ_SIZE + depth * STAMPS_SIZE;
+        assert!(end <= usize::from(i16::MAX.unsigned_abs()));
         Ok(())
     }
 }
