@@ -42,6 +42,7 @@ use kernel::{
         },
         Arc,
         Mutex,
+        SetOnce,
         SpinLock, //
     },
     time::Delta, //
@@ -105,7 +106,8 @@ pub(crate) struct Translation {
 /// The address space of one VM, in a slot or not.
 pub(crate) struct Space {
     for_mcu: bool,
-    translation: Translation,
+    /// Once there is a page table.
+    translation: SetOnce<Translation>,
     slot: Atomic<i32>,
     fault: AtomicFlag,
     fault_address: Atomic<u64>,
@@ -113,17 +115,27 @@ pub(crate) struct Space {
 
 impl Space {
     /// An address space without a slot. `for_mcu`: it goes into slot 0 and nowhere else.
-    pub(crate) fn new(translation: Translation, for_mcu: bool) -> Result<Arc<Self>> {
+    pub(crate) fn new(for_mcu: bool) -> Result<Arc<Self>> {
         Ok(Arc::new(
             Self {
                 for_mcu,
-                translation,
+                translation: SetOnce::new(),
                 slot: Atomic::new(NO_SLOT),
                 fault: AtomicFlag::new(false),
                 fault_address: Atomic::new(0),
             },
             GFP_KERNEL,
         )?)
+    }
+
+    /// It has a page table from now on. Only the first call has an effect.
+    pub(crate) fn set_translation(&self, translation: Translation) {
+        self.translation.populate(translation);
+    }
+
+    /// Whether it has a page table.
+    pub(crate) fn has_translation(&self) -> bool {
+        self.translation.as_ref().is_some()
     }
 
     /// The slot it is in.
@@ -293,6 +305,11 @@ impl Mmu {
         if state.hw(slot)?.stuck {
             return Err(ETIMEDOUT);
         }
+        let Translation {
+            transtab,
+            memattr,
+            va_bits,
+        } = space.translation.copy().ok_or(EINVAL)?;
         let hw = regs::enter(&self.regs)?;
         let n = slot.index();
 
@@ -303,11 +320,6 @@ impl Mmu {
         }
         self.line.enable(slot.bit());
 
-        let Translation {
-            transtab,
-            memattr,
-            va_bits,
-        } = space.translation;
         let (lo, hi) = regs::halves(transtab);
         hw.write(regs::at(n)?, AS_TRANSTAB_LO::from_raw(lo));
         hw.write(regs::at(n)?, AS_TRANSTAB_HI::from_raw(hi));
@@ -382,7 +394,7 @@ impl Mmu {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if all slots are in use; `ETIMEDOUT`, `ENODEV`.
+    /// `EBUSY` if all slots are in use; `EINVAL` if it has no page table; `ETIMEDOUT`, `ENODEV`.
     pub(crate) fn activate(self: &Arc<Self>, space: &Arc<Space>) -> Result<Active> {
         let mut state = self.slots.lock();
         let state = &mut *state;

@@ -5,7 +5,8 @@
 //! A VM belongs to a file, or to the MCU. Its lower part is for user space, its upper part for the
 //! kernel's own buffers. It is *usable* until a change of its page table fails half-way, and it is
 //! *destroyed* when user space gives it up: everything is unmapped then, and what is still running
-//! on it faults. The memory of a VM goes away with its last reference.
+//! on it faults. The memory of a VM goes away with its last reference. A VM in which nothing was ever
+//! mapped has no page table, and with it no translation that the GPU could be given.
 //!
 //! # Locking
 //!
@@ -206,7 +207,7 @@ pub(crate) struct Vm {
     unusable: AtomicFlag,
     destroyed: AtomicFlag,
     tree: VaTree<Table>,
-    /// Unmaps everything; prepared, so that destroying cannot fail.
+    /// Unmaps everything; prepared with the page table, so that destroying cannot fail.
     #[pin]
     last: Mutex<Option<KBox<Change>>>,
     cleanup: Arc<Cleanup>,
@@ -253,28 +254,14 @@ impl Vm {
         name: &'static CStr,
         for_mcu: bool,
     ) -> Result<Arc<Self>> {
-        let pt = PageTable::new(
-            mmu.dev(),
-            Config {
-                va_bits: mmu.va_bits(),
-                pa_bits: mmu.pa_bits(),
-                coherent: mmu.coherent(),
-            },
-        )?;
-        let translation = Translation {
-            transtab: pt.ttbr(),
-            memattr: region::memattr(pt.mair(), mmu.coherent()),
-            va_bits: mmu.va_bits(),
-        };
-        let space = Space::new(translation, for_mcu)?;
+        let space = Space::new(for_mcu)?;
         let kernel = RangeAllocator::new(layout.kernel.clone())?;
-        let last = KBox::new(Change::unmap_whole(layout.whole.clone())?, GFP_KERNEL)?;
         let hardware = Hardware {
             mmu: mmu.clone(),
             space,
         };
         let table = Table {
-            pt,
+            pt: None,
             broken: false,
             hardware: Some(hardware.clone()),
         };
@@ -295,12 +282,51 @@ impl Vm {
                 unusable: AtomicFlag::new(false),
                 destroyed: AtomicFlag::new(false),
                 tree,
-                last <- new_mutex!(Some(last), "Vm::last"),
+                last <- new_mutex!(None, "Vm::last"),
                 cleanup,
                 sparse <- new_mutex!(None, "Vm::sparse"),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Makes the page table, unless there is one. Whoever prepares a change does.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn make_table(&self) -> Result {
+        let Hardware { mmu, space } = &self.residence.hardware;
+        if space.has_translation() {
+            return Ok(());
+        }
+        let mut pt = Some(PageTable::new(
+            mmu.dev(),
+            Config {
+                va_bits: mmu.va_bits(),
+                pa_bits: mmu.pa_bits(),
+                coherent: mmu.coherent(),
+            },
+        )?);
+        let change = Change::unmap_whole(self.layout.whole.clone())?;
+        let mut last = Some(KBox::new(change, GFP_KERNEL)?);
+
+        // Somebody else may have made one meanwhile: that stays, and ours is dropped without locks.
+        core::mem::swap(&mut last, &mut *self.last.lock());
+        let mut tree = self.tree.lock();
+        let table = tree.state_mut();
+        if table.pt.is_none() {
+            table.pt = pt.take();
+        }
+        if let Some(pt) = &table.pt {
+            space.set_translation(Translation {
+                transtab: pt.ttbr(),
+                memattr: region::memattr(pt.mair(), mmu.coherent()),
+                va_bits: mmu.va_bits(),
+            });
+        }
+        drop(tree);
+        Ok(())
     }
 
     /// The DRM device whose buffers can be mapped here.
@@ -352,12 +378,11 @@ impl Vm {
         let Some(address) = self.residence.space.fault_address() else {
             return;
         };
-        let walk = self
-            .tree
-            .lock()
-            .state()
-            .pt
-            .walk(soc::pgtable::Va::new(address));
+        let va = soc::pgtable::Va::new(address);
+        let walk = match &self.tree.lock().state().pt {
+            Some(pt) => pt.walk(va),
+            None => return,
+        };
         match walk {
             Ok([l0, l1, l2, l3]) => dev_err!(
                 self.residence.mmu.dev(),
@@ -393,7 +418,8 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is unusable, `EBUSY` if all slots are in use, `ETIMEDOUT`, `ENODEV`.
+    /// `EINVAL` if it is unusable or nothing was ever mapped in it, `EBUSY` if all slots are in use,
+    /// `ETIMEDOUT`, `ENODEV`.
     pub(crate) fn activate(&self) -> Result<Active> {
         // A slot that is enabled while the table changes would not know about the lock.
         let _tree = self.tree.lock();
@@ -406,6 +432,7 @@ impl Vm {
     /// Unmaps everything, and refuses new mappings from now on.
     pub(crate) fn destroy(&self) {
         self.destroyed.store(true, Release);
+        // A page table that somebody makes from now on stays empty.
         let last = self.last.lock().take();
         if let Some(mut change) = last {
             // Nothing is cut and nothing is allocated; a failure of the hardware has been reported.

@@ -57,6 +57,7 @@ impl Change {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(vm: &Vm) -> Result<Self> {
+        vm.make_table()?;
         Self::empty(vm.residence.mmu.va_bits())
     }
 

@@ -54,7 +54,8 @@ pub(super) struct Hardware {
 
 /// The page table, as the DRM layer's map of the VM drives it.
 pub(crate) struct Table {
-    pub(super) pt: PageTable,
+    /// From the first change on that was prepared.
+    pub(super) pt: Option<PageTable>,
     /// A change has failed half-way.
     pub(super) broken: bool,
     /// Until the VM goes, and with it what is mapped.
@@ -84,7 +85,7 @@ impl Table {
         offset: u64,
         flags: MapFlags,
     ) -> Result {
-        let mut update = self.pt.update(tables);
+        let mut update = self.pt.as_mut().ok_or(EINVAL)?.update(tables);
         let mut va = range.start;
         let mut done = memory.try_for_each(offset, range.end - range.start, |segment| {
             let end = va + segment.len;
@@ -105,7 +106,8 @@ impl Table {
     /// Unmaps `range`, all of which is mapped.
     pub(super) fn unmap(&mut self, tables: &mut Tables, range: Range<u64>) -> Result {
         let range = va_range(range)?;
-        if self.pt.update(tables).unmap(range)? != range.size() {
+        let pt = self.pt.as_mut().ok_or(EIO)?;
+        if pt.update(tables).unmap(range)? != range.size() {
             return Err(EIO);
         }
         Ok(())
@@ -115,9 +117,10 @@ impl Table {
     fn is_block(&self, va: u64) -> bool {
         const TYPE: u64 = 3;
         const TYPE_BLOCK: u64 = 1;
-        match self.pt.walk(soc::pgtable::Va::new(va)) {
-            Ok([_, _, entry, _]) => entry & TYPE == TYPE_BLOCK,
-            Err(_) => false,
+        let walk = self.pt.as_ref().map(|pt| pt.walk(soc::pgtable::Va::new(va)));
+        match walk {
+            Some(Ok([_, _, entry, _])) => entry & TYPE == TYPE_BLOCK,
+            _ => false,
         }
     }
 
