@@ -22,22 +22,14 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::Deref;
 use core::ops::DerefMut;
-use core::sync::atomic::AtomicU64;
-use core::sync::atomic::Ordering::Relaxed;
-use hwmodel::counters::Counter;
 use hwmodel::host::BusError;
 use hwmodel::host::Host;
 use hwmodel::host::Wire;
 use hwmodel::npu::iommu::Version;
-use hwmodel::npu::CoreId;
-use hwmodel::npu::NpuClock;
-use hwmodel::npu::NpuDomain;
-use hwmodel::record::Kind;
 use hwmodel::record::Record;
-use hwmodel::Clock;
-use hwmodel::Gpu;
-use hwmodel::InjectError;
-use hwmodel::Npu;
+use hwmodel::Block;
+use hwmodel::Chip;
+use hwmodel::Expected;
 use hwmodel::Step;
 use kernel::bindings;
 use kernel::error::code::EINVAL;
@@ -59,15 +51,9 @@ extern "C" {
     fn soc_publish_flush_id(id: u32);
 }
 
-/// What is modelled.
-struct Hardware {
-    gpu: Gpu,
-    npu: Npu,
-}
-
 /// The model and what the glue keeps about it.
 struct Model {
-    hardware: UnsafeCell<Hardware>,
+    hardware: UnsafeCell<Chip>,
     expected: Expected,
 }
 
@@ -75,10 +61,7 @@ struct Model {
 unsafe impl Sync for Model {}
 
 static MODEL: Model = Model {
-    hardware: UnsafeCell::new(Hardware {
-        gpu: Gpu::new(&hwmodel::product::G610_RK3588),
-        npu: Npu::new(Version::V2),
-    }),
+    hardware: UnsafeCell::new(Chip::new(&hwmodel::product::G610_RK3588, Version::V2)),
     expected: Expected::new(),
 };
 
@@ -103,9 +86,9 @@ impl Locked {
 }
 
 impl Deref for Locked {
-    type Target = Hardware;
+    type Target = Chip;
 
-    fn deref(&self) -> &Hardware {
+    fn deref(&self) -> &Chip {
         // SAFETY: By the type invariant the lock is held, and `self` is borrowed for as long as
         // the reference lives.
         unsafe { &*MODEL.hardware.get() }
@@ -113,7 +96,7 @@ impl Deref for Locked {
 }
 
 impl DerefMut for Locked {
-    fn deref_mut(&mut self) -> &mut Hardware {
+    fn deref_mut(&mut self) -> &mut Chip {
         // SAFETY: By the type invariant the lock is held, and `self` is mutably borrowed for as
         // long as the reference lives.
         unsafe { &mut *MODEL.hardware.get() }
@@ -124,40 +107,6 @@ impl Drop for Locked {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the lock is held.
         unsafe { soc_unlock(self.flags) }
-    }
-}
-
-/// Records that a test announced and that are still to come, by kind.
-struct Expected {
-    left: [AtomicU64; Kind::ALL.len()],
-}
-
-impl Expected {
-    const fn new() -> Self {
-        Self {
-            left: [const { AtomicU64::new(0) }; Kind::ALL.len()],
-        }
-    }
-
-    fn left(&self, kind: Kind) -> Option<&AtomicU64> {
-        let index = Kind::ALL.iter().position(|&k| k == kind)?;
-        self.left.get(index)
-    }
-
-    /// Takes one, if one was announced.
-    fn take(&self, kind: Kind) -> bool {
-        self.left(kind).is_some_and(|left| {
-            left.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1))
-                .is_ok()
-        })
-    }
-
-    /// Parses the rest of `expect KIND COUNT`.
-    fn announce(&self, rest: &str) -> Option<()> {
-        let (kind, count) = rest.trim().split_once(' ')?;
-        let count = count.trim().parse().ok()?;
-        self.left(Kind::from_name(kind)?)?.store(count, Relaxed);
-        Some(())
     }
 }
 
@@ -221,35 +170,8 @@ impl Host for Soc {
     }
 }
 
-/// The output behind an interrupt input.
-fn wire(hwirq: u32) -> Option<Wire> {
-    Wire::ALL
-        .iter()
-        .copied()
-        .find(|w| u32::try_from(w.index()) == Ok(hwirq))
-}
-
-/// The element of a table that an index of the C half means.
-fn nth<T: Copy>(all: &[T], index: u32) -> Option<T> {
-    all.get(usize::try_from(index).ok()?).copied()
-}
-
-/// A block of registers.
-enum Block {
-    Gpu,
-    Npu(CoreId),
-}
-
-/// The block behind a number of `enum soc_block`.
-fn block(nr: u32) -> Option<Block> {
-    match nr.checked_sub(1) {
-        None => Some(Block::Gpu),
-        Some(core) => nth(&CoreId::ALL, core).map(Block::Npu),
-    }
-}
-
 /// Does `f` with the model, then publishes the flush id.
-fn with_model<R>(f: impl FnOnce(&mut Hardware) -> R) -> R {
+fn with_model<R>(f: impl FnOnce(&mut Chip) -> R) -> R {
     let mut model = Locked::new();
     let result = f(&mut model);
     // SAFETY: The lock is held.
@@ -259,49 +181,28 @@ fn with_model<R>(f: impl FnOnce(&mut Hardware) -> R) -> R {
 
 #[no_mangle]
 extern "C" fn model_read32(nr: u32, offset: u32) -> u32 {
-    with_model(|hw| match block(nr) {
-        Some(Block::Gpu) => hw.gpu.read32(&Soc, offset),
-        Some(Block::Npu(core)) => hw.npu.read32(&Soc, core, offset),
-        None => 0,
-    })
+    with_model(|chip| Block::nth(nr).map_or(0, |block| chip.read32(&Soc, block, offset)))
 }
 
 #[no_mangle]
 extern "C" fn model_write32(nr: u32, offset: u32, value: u32) {
-    with_model(|hw| match block(nr) {
-        Some(Block::Gpu) => hw.gpu.write32(&Soc, offset, value),
-        Some(Block::Npu(core)) => hw.npu.write32(&Soc, core, offset, value),
-        None => (),
+    with_model(|chip| {
+        if let Some(block) = Block::nth(nr) {
+            chip.write32(&Soc, block, offset, value);
+        }
     });
 }
 
 #[no_mangle]
 extern "C" fn model_access_other(nr: u32, offset: u32, bytes: u32, write: bool) {
-    let mut model = Locked::new();
-    match block(nr) {
-        Some(Block::Gpu) => model.gpu.access_other(&Soc, offset, bytes, write),
-        Some(Block::Npu(core)) => model.npu.access_other(&Soc, core, offset, bytes, write),
-        None => (),
+    if let Some(block) = Block::nth(nr) {
+        Locked::new().access_other(&Soc, block, offset, bytes, write);
     }
 }
 
 #[no_mangle]
 extern "C" fn model_set_clock(nr: u32, on: bool) {
-    let Ok(nr) = usize::try_from(nr) else {
-        return;
-    };
-    with_model(|hw| match nr.checked_sub(Clock::ALL.len()) {
-        None => {
-            if let Some(&clock) = Clock::ALL.get(nr) {
-                hw.gpu.set_clock(&Soc, clock, on);
-            }
-        }
-        Some(nr) => {
-            if let Some(&clock) = NpuClock::ALL.get(nr) {
-                hw.npu.set_clock(&Soc, clock, on);
-            }
-        }
-    });
+    with_model(|chip| chip.set_clock(&Soc, nr, on));
 }
 
 #[no_mangle]
@@ -311,7 +212,7 @@ extern "C" fn model_set_rate(hz: u64) {
 
 #[no_mangle]
 extern "C" fn model_set_regulator(on: bool) {
-    with_model(|hw| hw.gpu.set_regulator(&Soc, on));
+    with_model(|chip| chip.gpu.set_regulator(&Soc, on));
 }
 
 #[no_mangle]
@@ -326,22 +227,12 @@ extern "C" fn model_set_npu_supply(on: bool) {
 
 #[no_mangle]
 extern "C" fn model_set_power_domain(nr: u32, on: bool) {
-    with_model(|hw| match nr.checked_sub(1) {
-        None => hw.gpu.set_power_domain(&Soc, on),
-        Some(nr) => {
-            if let Some(domain) = nth(&NpuDomain::ALL, nr) {
-                hw.npu.set_domain(&Soc, domain, on);
-            }
-        }
-    });
+    with_model(|chip| chip.set_domain(&Soc, nr, on));
 }
 
 #[no_mangle]
 extern "C" fn model_set_reset(line: u32, asserted: bool) {
-    if let Some(core) = nth(&CoreId::ALL, line / 2) {
-        let ahb = line % 2 == 1;
-        Locked::new().npu.set_reset(&Soc, core, ahb, asserted);
-    }
+    Locked::new().set_reset(&Soc, line, asserted);
 }
 
 /// # Safety
@@ -349,7 +240,7 @@ extern "C" fn model_set_reset(line: u32, asserted: bool) {
 /// `until_ns` is valid for a write.
 #[no_mangle]
 unsafe extern "C" fn model_step(until_ns: *mut u64) -> u32 {
-    match with_model(|hw| hw.gpu.step(&Soc).sooner(hw.npu.step(&Soc))) {
+    match with_model(|chip| chip.step(&Soc)) {
         Step::Idle => 0,
         Step::Again => 1,
         Step::Until(time) => {
@@ -362,22 +253,32 @@ unsafe extern "C" fn model_step(until_ns: *mut u64) -> u32 {
 
 #[no_mangle]
 extern "C" fn model_delivered(hwirq: u32) {
-    let mut model = Locked::new();
-    match wire(hwirq) {
-        Some(Wire::Gpu(line)) => model.gpu.delivered(&Soc, line),
-        Some(Wire::Npu(core)) => model.npu.delivered(&Soc, core),
-        None => (),
-    }
+    Locked::new().delivered(&Soc, hwirq);
 }
 
 #[no_mangle]
 extern "C" fn model_abandoned(hwirq: u32) {
-    let mut model = Locked::new();
-    match wire(hwirq) {
-        Some(Wire::Gpu(line)) => model.gpu.abandoned(&Soc, line),
-        Some(Wire::Npu(core)) => model.npu.abandoned(&Soc, core),
-        None => (),
+    Locked::new().abandoned(&Soc, hwirq);
+}
+
+/// A file of debugfs that is being shown.
+struct Shown<'a>(&'a SeqFile);
+
+impl fmt::Write for Shown<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.call_printf(format_args!("{text}"));
+        Ok(())
     }
+}
+
+/// Shows what `f` writes. An overflow of the file is repaired by who called the show function.
+///
+/// # Safety
+///
+/// `m` is the file that a show function was called for.
+unsafe fn show(m: *mut bindings::seq_file, f: impl FnOnce(&mut Shown<'_>) -> fmt::Result) {
+    // SAFETY: Inside of a show function the file is this thread's alone.
+    let _ = f(&mut Shown(unsafe { SeqFile::from_raw(m) }));
 }
 
 /// # Safety
@@ -385,14 +286,8 @@ extern "C" fn model_abandoned(hwirq: u32) {
 /// `m` is the file that a show function was called for.
 #[no_mangle]
 unsafe extern "C" fn model_show_counters(m: *mut bindings::seq_file) {
-    // SAFETY: Inside of a show function the file is this thread's alone.
-    let m = unsafe { SeqFile::from_raw(m) };
-    let model = Locked::new();
-    for &counter in Counter::ALL {
-        // No event is counted by both.
-        let value = model.gpu.counters().get(counter) + model.npu.counters().get(counter);
-        m.call_printf(format_args!("{} {value}\n", counter.name()));
-    }
+    // SAFETY: The caller guarantees it.
+    unsafe { show(m, |out| Locked::new().show_counters(out)) }
 }
 
 /// # Safety
@@ -400,17 +295,8 @@ unsafe extern "C" fn model_show_counters(m: *mut bindings::seq_file) {
 /// `m` is the file that a show function was called for.
 #[no_mangle]
 unsafe extern "C" fn model_show_records(m: *mut bindings::seq_file) {
-    // SAFETY: Inside of a show function the file is this thread's alone.
-    let m = unsafe { SeqFile::from_raw(m) };
-    let model = Locked::new();
-    let (gpu, npu) = (model.gpu.records(), model.npu.records());
-    let unexpected = gpu.unannounced() + npu.unannounced();
-
-    m.call_printf(format_args!("{unexpected} records\n"));
-    for (record, announced) in gpu.entries().chain(npu.entries()) {
-        let mark = if announced { "expected " } else { "" };
-        m.call_printf(format_args!("{mark}{record}\n"));
-    }
+    // SAFETY: The caller guarantees it.
+    unsafe { show(m, |out| Locked::new().show_records(out)) }
 }
 
 /// # Safety
@@ -418,14 +304,8 @@ unsafe extern "C" fn model_show_records(m: *mut bindings::seq_file) {
 /// `m` is the file that a show function was called for.
 #[no_mangle]
 unsafe extern "C" fn model_show_inject(m: *mut bindings::seq_file) {
-    // SAFETY: Inside of a show function the file is this thread's alone.
-    let m = unsafe { SeqFile::from_raw(m) };
-    for (syntax, meaning) in Gpu::inject_help().chain(hwmodel::npu::HELP.iter().copied()) {
-        m.call_printf(format_args!("{syntax}: {meaning}\n"));
-    }
-    m.call_printf(format_args!(
-        "expect KIND COUNT: the next COUNT records of that kind are no failure\n"
-    ));
+    // SAFETY: The caller guarantees it.
+    unsafe { show(m, |out| hwmodel::chip::show_help(out)) }
 }
 
 /// # Safety
@@ -445,30 +325,12 @@ unsafe extern "C" fn model_leaves(as_nr: u32, page: u64, leaves: *mut u64, count
 
 #[no_mangle]
 extern "C" fn model_clear_counters() {
-    let mut model = Locked::new();
-    model.gpu.clear_counters();
-    model.npu.clear_counters();
+    Locked::new().clear_counters();
 }
 
 #[no_mangle]
 extern "C" fn model_clear_records() {
-    let mut model = Locked::new();
-    model.gpu.clear_records();
-    model.npu.clear_records();
-}
-
-/// Asks one of the blocks to misbehave, or both to behave well again.
-fn inject(hw: &mut Hardware, line: &str) -> Result<(), InjectError> {
-    match line.split_ascii_whitespace().next() {
-        Some("npu") => hw.npu.inject(&Soc, line),
-        first => {
-            hw.gpu.inject(&Soc, line)?;
-            if first == Some("clear") {
-                hw.npu.clear_injections();
-            }
-            Ok(())
-        }
-    }
+    Locked::new().clear_records();
 }
 
 /// # Safety
@@ -484,7 +346,7 @@ unsafe extern "C" fn model_inject(line: *const c_char, len: usize) -> c_int {
 
     let done = match line.trim().strip_prefix("expect ") {
         Some(rest) => MODEL.expected.announce(rest).is_some(),
-        None => with_model(|hw| inject(hw, line).is_ok()),
+        None => with_model(|chip| chip.inject(&Soc, line).is_ok()),
     };
     if done {
         0

@@ -22,6 +22,7 @@
 
 pub mod bits;
 pub mod bus;
+pub mod chip;
 pub mod counters;
 mod cs;
 pub mod gpu_control;
@@ -39,6 +40,9 @@ pub mod soc;
 mod gpu;
 
 pub use bus::Step;
+pub use chip::Block;
+pub use chip::Chip;
+pub use chip::Expected;
 pub use gpu::Gpu;
 pub use host::BusError;
 pub use host::Host;
