@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The block of registers around the GPU and the NPU: what is their surroundings on a board, and
+//! debugfs under User-Mode Linux.
+//!
+//! Registers are 32 bits wide. The buffer behind them can be accessed with any width.
+
+use std::fmt::Write;
+
+use hwmodel::chip;
+
+use crate::machine::State;
+
+/// Tells that this is the block: "hwm1".
+pub const ID: u32 = 0x000;
+/// The value of [`ID`].
+pub const ID_VALUE: u32 = 0x316d_7768;
+/// Lines that are asserted, a bit for each. Read-only.
+pub const LINES_ASSERTED: u32 = 0x010;
+/// Lets lines be sent. A line that was sent has to be let again.
+pub const LINES_UNMASK: u32 = 0x014;
+/// Lets lines be sent no more.
+pub const LINES_MASK: u32 = 0x018;
+/// Tells that the last handler of lines has gone.
+pub const LINES_ABANDON: u32 = 0x01c;
+/// The GPU's supply, 1 is on.
+pub const SUPPLY_GPU: u32 = 0x020;
+/// The NPU's supply, 1 is on.
+pub const SUPPLY_NPU: u32 = 0x024;
+/// The voltage of the GPU's supply in microvolts.
+pub const MICROVOLTS: u32 = 0x028;
+/// The rate of the GPU's core clock in Hz.
+pub const RATE: u32 = 0x02c;
+/// The first clock, 1 is on. The others follow.
+pub const CLOCKS: u32 = 0x100;
+/// The first reset line, 1 is asserted. The others follow.
+pub const RESETS: u32 = 0x180;
+/// The first power domain, 1 is on. The others follow.
+pub const DOMAINS: u32 = 0x200;
+/// Carries out a command. What it answers is in the buffer at once.
+pub const COMMAND: u32 = 0x300;
+/// 0 if the last command was carried out, 1 if it was not.
+pub const STATUS: u32 = 0x304;
+/// How much of the buffer the command takes, or has filled.
+pub const LENGTH: u32 = 0x308;
+/// An address space, for [`LEAVES`].
+pub const SPACE: u32 = 0x30c;
+/// The number of the first page, for [`LEAVES`]: low word, then high word.
+pub const PAGE: u32 = 0x310;
+/// The buffer.
+pub const BUFFER: u32 = 0x2_0000;
+/// Its size.
+pub const BUFFER_SIZE: usize = 0x2_0000;
+
+/// Counters, as text.
+pub const COUNTERS: u32 = 1;
+/// Records, as text.
+pub const RECORDS: u32 = 2;
+/// What [`INJECT`] understands, as text.
+pub const HELP: u32 = 3;
+/// Carries out the line in the buffer.
+pub const INJECT: u32 = 4;
+/// Starts the counters at zero.
+pub const CLEAR_COUNTERS: u32 = 5;
+/// Forgets the records.
+pub const CLEAR_RECORDS: u32 = 6;
+/// What the table walker finds for 64 pages, 8 bytes each.
+pub const LEAVES: u32 = 7;
+
+const PAGES: u64 = 64;
+const PAGE_SHIFT: u32 = 12;
+
+/// The element of an array of registers that an offset means, if it is one of the first `count`.
+fn index(offset: u32, first: u32, count: u32) -> Option<u32> {
+    let nr = offset.checked_sub(first)? / 4;
+    (nr < count).then_some(nr)
+}
+
+/// The part of the block that is not in the model.
+pub struct Control {
+    status: u32,
+    length: u32,
+    space: u32,
+    page: u64,
+    buffer: Vec<u8>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Control {
+    /// As after power-on.
+    pub fn new() -> Self {
+        Self {
+            status: 0,
+            length: 0,
+            space: 0,
+            page: 0,
+            buffer: vec![0; BUFFER_SIZE],
+        }
+    }
+
+    /// The part of the buffer that an access means.
+    fn part(&mut self, offset: u32, len: usize) -> Option<&mut [u8]> {
+        let at = usize::try_from(offset.checked_sub(BUFFER)?).ok()?;
+        self.buffer.get_mut(at..at.checked_add(len)?)
+    }
+
+    /// Reads; nothing if there is no such register.
+    pub fn read(&mut self, state: &State, offset: u32, data: &mut [u8]) -> Option<()> {
+        if offset >= BUFFER {
+            data.copy_from_slice(self.part(offset, data.len())?);
+            return Some(());
+        }
+        let value = match offset {
+            ID => ID_VALUE,
+            LINES_ASSERTED => state.asserted(),
+            STATUS => self.status,
+            LENGTH => self.length,
+            _ => return None,
+        };
+        if data.len() != 4 {
+            return None;
+        }
+        data.copy_from_slice(&value.to_le_bytes());
+        Some(())
+    }
+
+    /// Writes; nothing if there is no such register.
+    pub fn write(&mut self, state: &mut State, offset: u32, data: &[u8]) -> Option<()> {
+        if offset >= BUFFER {
+            self.part(offset, data.len())?.copy_from_slice(data);
+            return Some(());
+        }
+        let value = u32::from_le_bytes(data.try_into().ok()?);
+        let on = value & 1 != 0;
+        let State { chip, soc, .. } = state;
+        match offset {
+            LINES_UNMASK => state.unmask(value),
+            LINES_MASK => state.mask(value),
+            LINES_ABANDON => state.abandon(value),
+            SUPPLY_GPU => chip.gpu.set_regulator(soc, on),
+            SUPPLY_NPU => chip.npu.set_supply(soc, on),
+            MICROVOLTS => chip.gpu.set_voltage(soc, value),
+            RATE => chip.gpu.set_rate(soc, u64::from(value)),
+            COMMAND => self.status = u32::from(self.command(state, value).is_none()),
+            LENGTH => self.length = value,
+            SPACE => self.space = value,
+            PAGE => self.page = self.page & !u64::from(u32::MAX) | u64::from(value),
+            _ if offset == PAGE + 4 => {
+                self.page = self.page & u64::from(u32::MAX) | u64::from(value) << 32;
+            }
+            _ => {
+                if let Some(nr) = index(offset, CLOCKS, 32) {
+                    chip.set_clock(soc, nr, on);
+                } else if let Some(nr) = index(offset, RESETS, 32) {
+                    chip.set_reset(soc, nr, on);
+                } else if let Some(nr) = index(offset, DOMAINS, 32) {
+                    chip.set_domain(soc, nr, on);
+                } else {
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Puts an answer into the buffer.
+    fn answer(&mut self, bytes: &[u8]) -> Option<()> {
+        // More than fits is cut off: the first records are those that matter.
+        let len = bytes.len().min(BUFFER_SIZE);
+        self.buffer
+            .get_mut(..len)?
+            .copy_from_slice(bytes.get(..len)?);
+        self.length = u32::try_from(len).ok()?;
+        Some(())
+    }
+
+    fn command(&mut self, state: &mut State, command: u32) -> Option<()> {
+        let mut text = String::new();
+        let out: &mut dyn Write = &mut text;
+        match command {
+            COUNTERS => state.chip.show_counters(out).ok()?,
+            RECORDS => state.chip.show_records(out).ok()?,
+            HELP => chip::show_help(out).ok()?,
+            INJECT => {
+                let len = usize::try_from(self.length).ok()?;
+                let line = std::str::from_utf8(self.buffer.get(..len)?).ok()?;
+                return state.inject(line).then_some(());
+            }
+            CLEAR_COUNTERS => {
+                state.chip.clear_counters();
+                return Some(());
+            }
+            CLEAR_RECORDS => {
+                state.chip.clear_records();
+                return Some(());
+            }
+            LEAVES => {
+                let as_nr = u8::try_from(self.space).ok()?;
+                let pages = self.page..self.page.checked_add(PAGES)?;
+                let leaf = |page| state.chip.gpu.leaf(&state.soc, as_nr, page << PAGE_SHIFT);
+                let leaves: Vec<u8> = pages.flat_map(|page| leaf(page).to_le_bytes()).collect();
+                return self.answer(&leaves);
+            }
+            _ => return None,
+        }
+        self.answer(text.as_bytes())
+    }
+}
