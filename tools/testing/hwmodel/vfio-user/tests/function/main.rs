@@ -121,6 +121,8 @@ fn a_reset_raises_an_interrupt_until_it_is_served() {
 
     guest.set(control::LINES_UNMASK, line(GPU_LINE));
     guest.wait_for_message(GPU_LINE);
+    // Any access is an occasion to send what is to be sent.
+    assert_eq!(guest.r(GPU_ID), G610);
     assert_eq!(guest.messages(GPU_LINE), 0, "a message masks its line");
     guest.set(control::LINES_UNMASK, line(GPU_LINE));
     assert_eq!(guest.messages(GPU_LINE), 1, "the line is still asserted");
