@@ -115,6 +115,10 @@ pub const HELP: &[(&str, &str)] = &[
         "the next rising edges of core N's line are lost",
     ),
     (
+        "npu irq reset N [COUNT]",
+        "the next resets of core N raise its line for as long as they last",
+    ),
+    (
         "npu fault N IOVA",
         "the next access of core N to this page faults in its IOMMU",
     ),
@@ -452,6 +456,7 @@ impl Npu {
             ("hang", "", None) => core.inject_hangs(count),
             ("dma-error", "", None) => core.inject_dma_errors(count),
             ("irq", "drop", None) => id.of_mut(&mut self.outputs).inject_drop(count),
+            ("irq", "reset", None) => core.inject_noisy_resets(count),
             ("iommu", "stuck", None) => core.inject_iommu_stuck(count),
             ("fault", "", Some(iova)) => core.inject_fault(iova?),
             _ => return Err(InjectError::Unknown),

@@ -131,6 +131,10 @@ pub(crate) struct Core {
     hangs: u32,
     dma_errors: u32,
     delay_ns: u64,
+    /// Resets that still raise the line for as long as they last.
+    noisy_resets: u32,
+    /// The present one does.
+    noisy: bool,
 }
 
 impl Core {
@@ -149,6 +153,8 @@ impl Core {
             hangs: 0,
             dma_errors: 0,
             delay_ns: 0,
+            noisy_resets: 0,
+            noisy: false,
         }
     }
 
@@ -183,7 +189,7 @@ impl Core {
 
     /// The line follows the events.
     pub(crate) fn drive(&mut self, env: &mut NpuEnv<'_>) {
-        let active = self.pending() != 0;
+        let active = self.pending() != 0 || self.noisy;
         let output = self.id.of_mut(env.irqs);
         output.drive(env.host, env.now, env.counters, active);
     }
@@ -211,7 +217,13 @@ impl Core {
         *(if ahb { ahb_line } else { axi_line }) = asserted;
         if !was && asserted {
             env.count(Counter::NpuReset);
+            self.noisy = self.noisy_resets > 0;
+            self.noisy_resets = self.noisy_resets.saturating_sub(1);
             self.reset(env);
+        }
+        if was && !self.in_reset() {
+            self.noisy = false;
+            self.drive(env);
         }
     }
 
@@ -513,6 +525,10 @@ impl Core {
         self.dma_errors = count;
     }
 
+    pub(crate) fn inject_noisy_resets(&mut self, count: u32) {
+        self.noisy_resets = count;
+    }
+
     pub(crate) fn inject_delay(&mut self, ns: u64) {
         self.delay_ns = ns;
     }
@@ -529,6 +545,7 @@ impl Core {
         self.hangs = 0;
         self.dma_errors = 0;
         self.delay_ns = 0;
+        self.noisy_resets = 0;
         self.iommu.clear_injections();
     }
 }

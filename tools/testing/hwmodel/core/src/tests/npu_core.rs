@@ -201,6 +201,23 @@ fn an_injected_dma_error_stops_the_core_without_an_interrupt() {
 }
 
 #[test]
+fn a_noisy_reset_raises_the_line_for_as_long_as_it_lasts() {
+    let mut rig = Rig::ready();
+    let id = CoreId::Core1;
+    rig.npu.inject(&rig.host, "npu irq reset 1").unwrap();
+    for high in [true, false] {
+        rig.npu.set_reset(&rig.host, id, false, true);
+        rig.npu.set_reset(&rig.host, id, true, true);
+        assert_eq!(rig.npu.line_is_high(id), high);
+        rig.npu.set_reset(&rig.host, id, false, false);
+        assert_eq!(rig.npu.line_is_high(id), high);
+        rig.npu.set_reset(&rig.host, id, true, false);
+        assert!(!rig.npu.line_is_high(id));
+    }
+    rig.assert_clean();
+}
+
+#[test]
 fn clear_makes_the_npu_behave_again() {
     let mut rig = Rig::ready();
     for line in [
