@@ -39,11 +39,18 @@ u64 shim_iommu_granule(struct iommu_domain *domain)
 	return 1ULL << __ffs(domain->pgsize_bitmap);
 }
 
+/*
+ * The caller holds a lock that those take whom memory may wait for. Drivers of IOMMUs that change their
+ * tables under a spinlock allocate like this anyway.
+ */
+#define SHIM_IOMMU_GFP	(GFP_NOWAIT | __GFP_NOWARN)
+
 int shim_iommu_map(struct iommu_domain *domain, u64 iova, struct sg_table *sgt, size_t size,
 		   bool coherent)
 {
 	int prot = IOMMU_READ | IOMMU_WRITE | (coherent ? IOMMU_CACHE : 0);
-	ssize_t mapped = iommu_map_sgtable(domain, iova, sgt, prot);
+	ssize_t mapped = iommu_map_sg(domain, iova, sgt->sgl, sgt->orig_nents, prot,
+				      SHIM_IOMMU_GFP);
 
 	if (mapped < 0)
 		return mapped;
@@ -85,7 +92,7 @@ int shim_iommu_map_dma(struct iommu_domain *domain, u64 iova, struct device *dev
 		if (!is_physical(dev, addr, len))
 			ret = -EINVAL;
 		else
-			ret = iommu_map(domain, iova + done, addr, len, prot, GFP_KERNEL);
+			ret = iommu_map(domain, iova + done, addr, len, prot, SHIM_IOMMU_GFP);
 		if (ret)
 			break;
 		done += len;

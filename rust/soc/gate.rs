@@ -213,6 +213,15 @@ impl<T> Gate<T> {
     }
 }
 
+/// Revokes a gate when it is dropped: for the driver's binding, whose end that is.
+pub struct RevokeOnDrop<T>(pub Arc<Gate<T>>);
+
+impl<T> Drop for RevokeOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.revoke();
+    }
+}
+
 /// Proof that a [`Gate`] is open. It cannot close before this is dropped.
 ///
 /// # Invariants

@@ -7,8 +7,10 @@
 //!
 //! # Locking
 //!
-//! `Domain::lock` makes sure that what is read through a domain stays mapped meanwhile. The IOMMU
-//! core and its drivers lock everything else.
+//! `Domain::lock` is held while anything is mapped or unmapped: what is read through a domain stays
+//! mapped meanwhile, and an IOMMU that is being reset is left alone ([`Domain::still`]). It is taken
+//! where fences are signalled, so nothing waits for memory under it. The IOMMU core and its drivers lock
+//! everything else.
 //!
 //! # Ordering
 //!
@@ -17,7 +19,7 @@
 //!
 //! # Blocking
 //!
-//! Mapping allocates. Attaching and detaching sleep, for the mutex of the device's group, but
+//! Mapping allocates, but does not wait for memory. Attaching and detaching sleep, for the mutex of the device's group, but
 //! allocate nothing, so that they may be done where fences are signalled.
 
 use core::{
@@ -89,6 +91,13 @@ impl Domain {
         unsafe { shims::c::shim_iommu_granule(self.raw.as_ptr()) }
     }
 
+    /// Calls `f` while nobody maps or unmaps anything. Its driver then has no business with an IOMMU
+    /// that this is attached to, as long as that raises no interrupt.
+    pub fn still<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _still = self.lock.lock();
+        f()
+    }
+
     /// Maps the `size` bytes of a table at `iova`, for reading and writing.
     ///
     /// # Errors
@@ -106,6 +115,7 @@ impl Domain {
         size: usize,
         coherent: bool,
     ) -> Result<Mapping> {
+        let _mapped = self.lock.lock();
         // SAFETY: By the type's invariant and this function's requirements.
         to_result(unsafe {
             shims::c::shim_iommu_map(self.raw.as_ptr(), iova, sgt, size, coherent)
@@ -140,6 +150,7 @@ impl Domain {
         size: usize,
         coherent: bool,
     ) -> Result<Mapping> {
+        let _mapped = self.lock.lock();
         // SAFETY: By the type's invariant and this function's requirements.
         to_result(unsafe {
             shims::c::shim_iommu_map_dma(self.raw.as_ptr(), iova, dev, sgt, size, coherent)

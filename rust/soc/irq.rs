@@ -14,7 +14,7 @@
 //! # Blocking
 //!
 //! Those three wait for both halves: not to be called from either of them, nor with a lock held that
-//! they take.
+//! they take. [`Line::silence`] waits for the handlers of all devices on the line.
 
 use kernel::{
     bindings,
@@ -135,6 +135,41 @@ impl<T: IrqHandler> Irq<T> {
     pub fn synchronize(&self) {
         // SAFETY: By the type's invariant the interrupt is requested.
         unsafe { bindings::synchronize_irq(self.irq) };
+    }
+}
+
+/// A line, whoever is on it: for what no handler may see, not even that of another device.
+///
+/// Not to be kept beyond the time for which the driver is bound: the number may be another line's then.
+pub struct Line(c_uint);
+
+impl Line {
+    /// The line of an interrupt.
+    pub fn new(req: &IrqRequest<'_>) -> Self {
+        Self(req.irq())
+    }
+
+    /// Disables the line until what this returns is dropped, and waits for all handlers and their
+    /// threads. Nests.
+    pub fn silence(&self) -> Silence<'_> {
+        // SAFETY: Does nothing about a number that is no interrupt's.
+        unsafe { bindings::disable_irq(self.0) };
+        // INVARIANT: It was disabled just now.
+        Silence(self)
+    }
+}
+
+/// A line that is disabled. Dropping it never waits.
+///
+/// # Invariants
+///
+/// The line was disabled once for this.
+pub struct Silence<'a>(&'a Line);
+
+impl Drop for Silence<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariant this undoes a call that has disabled the line.
+        unsafe { bindings::enable_irq(self.0 .0) };
     }
 }
 

@@ -6,8 +6,8 @@
 //!
 //! `hw` is the mutex of everything that happens on the core: starting a job, its interrupt's thread,
 //! its watchdog. It is taken where fences are about to signal, so nothing is allocated under it. Inside
-//! of it come `tables`, the mutex of the IOMMU's group and the scheduler's spinlock. No queue is touched with it
-//! held.
+//! of it come `tables`, the lock of the address space, the mutex of the IOMMU's group and the scheduler's
+//! spinlock. No queue is touched with it held. Outside of it comes `reset`, for as long as a reset takes.
 //!
 //! The registers are behind a gate, which is open while the core has power and clocks. It is passed by
 //! whoever holds a use of the core, and by the hard interrupt handler, which shares its line with the
@@ -16,8 +16,11 @@
 //! # Ordering
 //!
 //! Start: address space, registers, kick. End of a good job: results, outcome, next job, fence.
-//! End of a bad one: the core is reset first, so that it does no access any more; only then the address
-//! space is taken away, and with it the IOMMU set up anew for the next job.
+//! End of a bad one, by a worker: the core is reset first, so that it does no access any more; only then the
+//! address space is taken away, and with it the IOMMU set up anew for the next job.
+//!
+//! The reset hits the IOMMU too, whose driver knows nothing of it. It touches its registers when somebody
+//! changes the address space, who is kept waiting, and when there is an interrupt, so the line is off.
 //!
 //! A core that is off has no address space: it is taken away when the core is switched off, and
 //! otherwise only while a use keeps the core on. The IOMMU is switched with the core, and its driver does
@@ -26,7 +29,7 @@
 //! # Blocking
 //!
 //! Starting a job may wait for the other holders of `hw`, who wait neither for a fence nor for memory.
-//! The core has been switched on before.
+//! The core has been switched on before. A reset waits for the interrupt's thread, and so is not for that.
 
 use job::Signalling;
 use kernel::{
@@ -36,7 +39,8 @@ use kernel::{
     sync::{
         aref::ARef,
         Arc,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     },
     time::{
         msecs_to_jiffies,
@@ -47,7 +51,9 @@ use kernel::{
     },
     workqueue::{
         new_delayed_work,
+        new_work,
         DelayedWork,
+        Work as WorkQueued,
         WorkItem, //
     }, //
 };
@@ -64,6 +70,7 @@ use soc::{
     },
     irq::{
         IrqHandler,
+        Line,
         Wake, //
     },
     pm::{
@@ -144,6 +151,19 @@ impl Tables {
         self.attached.lock().busy = false;
     }
 
+    /// Has the device reset by `pulse`, and its IOMMU with it, and takes the address space away. The line of
+    /// both must be off.
+    fn reset(&self, pulse: impl FnOnce()) {
+        let mut attached = self.attached.lock();
+
+        match &attached.attachment {
+            Some(attachment) => attachment.domain().still(pulse),
+            None => pulse(),
+        }
+        attached.attachment = None;
+        attached.busy = false;
+    }
+
     /// Takes the address space away, if it is the one that is meant and no job runs in it.
     fn take(&self, meant: impl FnOnce(&Arc<Domain>) -> bool) {
         let mut attached = self.attached.lock();
@@ -214,11 +234,31 @@ struct Running {
 }
 
 struct Hw {
-    /// Gone when the driver lets go of the core.
-    resets: Option<Resets>,
     running: Option<Running>,
+    /// How the job has ended, if the core has to be reset now.
+    failed: Option<Error>,
     /// The watchdog's timer is set.
     watched: bool,
+}
+
+/// What it takes to reset a core.
+struct Reset {
+    lines: Resets,
+    /// The interrupt of the core and its IOMMU.
+    interrupt: Line,
+}
+
+impl Hw {
+    /// The job that is on the core, and gets on there as far as anybody knows.
+    fn running(&mut self) -> Option<&mut Running> {
+        self.running.as_mut().filter(|_| self.failed.is_none())
+    }
+}
+
+impl Reset {
+    fn pulse(&self) -> Result {
+        self.lines.pulse(RESET_TIME)
+    }
 }
 
 /// A core.
@@ -233,14 +273,26 @@ pub(crate) struct Core {
     handle: Arc<Handle>,
     sched: Arc<Sched>,
     wq: Workqueue,
+    /// Gone when the driver lets go of the core.
+    #[pin]
+    reset: Mutex<Option<Reset>>,
     #[pin]
     hw: Mutex<Hw>,
     #[pin]
-    watchdog: DelayedWork<Core, 0>,
+    watchdog: DelayedWork<Core, WATCHDOG>,
+    #[pin]
+    recovery: WorkQueued<Core, RECOVERY>,
 }
 
+const WATCHDOG: u64 = 0;
+const RECOVERY: u64 = 1;
+
 kernel::workqueue::impl_has_delayed_work! {
-    impl HasDelayedWork<Core, 0> for Core { self.watchdog }
+    impl HasDelayedWork<Core, WATCHDOG> for Core { self.watchdog }
+}
+
+kernel::workqueue::impl_has_work! {
+    impl HasWork<Core, RECOVERY> for Core { self.recovery }
 }
 
 /// What a core is made of.
@@ -249,6 +301,7 @@ pub(crate) struct Parts {
     pub(crate) index: u32,
     pub(crate) regs: Arc<Regs>,
     pub(crate) resets: Resets,
+    pub(crate) interrupt: Line,
     pub(crate) master: Master,
     pub(crate) tables: Arc<Tables>,
     pub(crate) handle: Arc<Handle>,
@@ -263,7 +316,14 @@ impl Core {
     ///
     /// `ENOMEM`; what the reset lines fail with.
     pub(crate) fn new(parts: Parts) -> Result<Arc<Self>> {
-        parts.resets.pulse(RESET_TIME)?;
+        let reset = Reset {
+            lines: parts.resets,
+            interrupt: parts.interrupt,
+        };
+        // The IOMMU's handler is there already.
+        let silence = reset.interrupt.silence();
+        reset.pulse()?;
+        drop(silence);
         Arc::pin_init(
             try_pin_init!(Self {
                 dev: parts.dev,
@@ -274,15 +334,17 @@ impl Core {
                 handle: parts.handle,
                 sched: parts.sched,
                 wq: Workqueue::unbound(c"rknn-watchdog")?,
+                reset <- new_mutex!(Some(reset), "Core::reset"),
                 hw <- new_mutex!(
                     Hw {
-                        resets: Some(parts.resets),
                         running: None,
+                        failed: None,
                         watched: false,
                     },
                     "Core::hw"
                 ),
                 watchdog <- new_delayed_work!("Core::watchdog"),
+                recovery <- new_work!("Core::recovery"),
             }),
             GFP_KERNEL,
         )
@@ -361,7 +423,7 @@ impl Core {
 
     /// Looks what has become of the job. Says so if it has ended; goes on with it otherwise.
     fn look(&self, hw: &mut Hw) -> Option<Result> {
-        let running = hw.running.as_ref()?;
+        let running = hw.running()?;
         let regs = self.regs.enter()?;
         let pending = regs.pending();
 
@@ -380,26 +442,34 @@ impl Core {
         Some(Ok(()))
     }
 
-    /// Looks with `look` whether the job has ended. If so, brings the core into order where that is
-    /// necessary, and goes on with the next job.
+    /// Looks with `look` whether the job has ended. If so, goes on with the next one, or leaves that to
+    /// whoever brings the core into order.
     fn settle(
         self: &Arc<Self>,
         sig: &Signalling<'_>,
         look: impl FnOnce(&mut Hw) -> Option<Result>,
     ) {
         let mut hw = self.hw.lock();
-        let Some(result) = look(&mut hw) else {
-            return;
-        };
+
+        match look(&mut hw) {
+            None => {}
+            Some(Ok(())) => {
+                self.tables.rest();
+                self.finish(hw, Ok(()), sig);
+            }
+            Some(Err(err)) => {
+                hw.failed = Some(err);
+                // It is not pending: nobody else looks at the job until it has run.
+                let _ = self.wq.enqueue::<_, RECOVERY>(self.clone());
+            }
+        }
+    }
+
+    /// The job has ended, and the core is in order: goes on with the next one.
+    fn finish(self: &Arc<Self>, mut hw: MutexGuard<'_, Hw>, result: Result, sig: &Signalling<'_>) {
         let Some(running) = hw.running.take() else {
             return;
         };
-
-        self.tables.rest();
-        if let Err(err) = result {
-            dev_dbg!(self.dev, "a job has failed: {err:?}\n");
-            self.recover(&mut hw);
-        }
         let Running {
             work,
             began,
@@ -423,13 +493,26 @@ impl Core {
         }
     }
 
-    /// Makes the core stop whatever it does, and takes its address space away.
-    fn recover(&self, hw: &mut Hw) {
-        if let Some(Err(err)) = hw.resets.as_ref().map(|resets| resets.pulse(RESET_TIME)) {
-            dev_err!(self.dev, "cannot be reset: {err:?}\n");
-        }
-        // The reset has hit the IOMMU too: the next job sets it up anew.
-        self.tables.take(|_| true);
+    /// Makes the core stop whatever it does, takes its address space away, and ends the job.
+    fn recover(self: &Arc<Self>, sig: &Signalling<'_>) {
+        let reset = self.reset.lock();
+        // Waits for the thread, which takes `hw`.
+        let silence = reset.as_ref().map(|reset| reset.interrupt.silence());
+        let mut hw = self.hw.lock();
+        let Some(err) = hw.failed.take() else {
+            return;
+        };
+
+        dev_dbg!(self.dev, "a job has failed: {err:?}\n");
+        self.tables.reset(|| {
+            if let Some(Err(err)) = reset.as_ref().map(Reset::pulse) {
+                dev_err!(self.dev, "cannot be reset: {err:?}\n");
+            }
+        });
+        // Before the core is idle, and may be let go of.
+        drop(silence);
+        drop(reset);
+        self.finish(hw, Err(err), sig);
     }
 
     /// Sets the watchdog's timer.
@@ -437,7 +520,7 @@ impl Core {
         if !hw.watched {
             hw.watched = self
                 .wq
-                .enqueue_delayed::<_, 0>(self.clone(), msecs_to_jiffies(ms))
+                .enqueue_delayed::<_, WATCHDOG>(self.clone(), msecs_to_jiffies(ms))
                 .is_ok();
         }
     }
@@ -445,7 +528,7 @@ impl Core {
     /// Looks whether the job takes too long. Its interrupt may also have been lost.
     fn look_at_time(self: &Arc<Self>, hw: &mut Hw) -> Option<Result> {
         hw.watched = false;
-        let running = hw.running.as_mut()?;
+        let running = hw.running()?;
         let spent = Msecs::try_from(running.since.elapsed().as_millis()).unwrap_or(0);
         let left = LIST_TIMEOUT_MS.saturating_sub(spent);
 
@@ -486,18 +569,27 @@ impl Core {
     /// The core is idle and gets no job any more: lets go of everything but its address space, which goes
     /// when it is switched off.
     pub(crate) fn retire(self: &Arc<Self>) {
-        soc::wq::disable_delayed_sync::<_, 0>(self);
-        let resets = self.hw.lock().resets.take();
+        soc::wq::disable_delayed_sync::<_, WATCHDOG>(self);
+        soc::wq::disable_sync::<_, RECOVERY>(self);
+        let reset = self.reset.lock().take();
         // This may wait for somebody who allocates, so not with the lock held.
-        drop(resets);
+        drop(reset);
     }
 }
 
-impl WorkItem<0> for Core {
+impl WorkItem<WATCHDOG> for Core {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
         Signalling::section(|sig| this.settle(sig, |hw| this.look_at_time(hw)));
+    }
+}
+
+impl WorkItem<RECOVERY> for Core {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        Signalling::section(|sig| this.recover(sig));
     }
 }
 

@@ -35,8 +35,12 @@ use soc::{
         Coherency, //
     },
     facade,
+    gate::RevokeOnDrop,
     iommu::Master,
-    irq::Irq,
+    irq::{
+        Irq,
+        Line, //
+    },
     pm::{
         PowerDomains,
         Runtime, //
@@ -90,22 +94,13 @@ impl Drop for Retired {
     }
 }
 
-/// Registers that are mapped.
-struct Mapped(Arc<Regs>);
-
-impl Drop for Mapped {
-    fn drop(&mut self) {
-        self.0.revoke();
-    }
-}
-
 /// What exists while the driver is bound to a core. The order of the fields is the order of teardown.
 pub(crate) struct Data {
     _seated: Seated,
     _irq: Irq<Interrupt>,
     _retired: Retired,
     _runtime: Runtime,
-    _mapped: Mapped,
+    _mapped: RevokeOnDrop<Windows>,
 }
 
 /// Names what is missing, unless it may still come.
@@ -139,17 +134,19 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let clocks = say(dev, "no clocks", Clocks::get(dev, specs))?;
     let windows = say(dev, "no registers", Windows::map(pdev))?;
     let regs = Arc::pin_init(Regs::new(windows), GFP_KERNEL)?;
-    let mapped = Mapped(regs.clone());
+    let mapped = RevokeOnDrop(regs.clone());
 
     let tables = Arc::pin_init(Tables::new(), GFP_KERNEL)?;
     let power = Power::new(Arc::new(clocks, GFP_KERNEL)?, regs.clone(), tables.clone());
     let runtime = Runtime::start(dev, domains, Arc::pin_init(power, GFP_KERNEL)?);
     let mut runtime = say(dev, "cannot be switched on", runtime)?;
+    let interrupt = pdev.irq_by_index(0)?;
     let core = Core::new(Parts {
         dev: plain.into(),
         index,
         regs: regs.clone(),
         resets,
+        interrupt: Line::new(&interrupt),
         master,
         tables,
         handle: runtime.handle().clone(),
@@ -158,7 +155,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let retired = Retired(core.clone());
     let version = regs.enter().ok_or(ENODEV)?.version();
     let irq = Irq::request(
-        &pdev.irq_by_index(0)?,
+        &interrupt,
         c"rknn",
         true,
         Arc::new(Interrupt(core.clone()), GFP_KERNEL)?,

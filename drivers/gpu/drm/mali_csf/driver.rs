@@ -41,6 +41,7 @@ use shims::uapi;
 use soc::{
     devfreq::Load,
     dma::Coherency,
+    gate::RevokeOnDrop,
     pm::{
         Handle,
         PowerDomains,
@@ -118,15 +119,6 @@ pub(crate) struct Device {
 /// How long the GPU stays on when nobody uses it, in ms.
 const AUTOSUSPEND_MS: u32 = 50;
 
-/// The gate to the registers, revoked on drop.
-struct Gate(Arc<Regs>);
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        self.0.revoke();
-    }
-}
-
 /// A machine whose interrupts are freed on drop.
 struct Assembled(Arc<Machine>);
 
@@ -159,7 +151,7 @@ pub(crate) struct Bound {
     flush_id: Arc<FlushId>,
     power: Runtime,
     assembled: Assembled,
-    _gate: Gate,
+    _gate: RevokeOnDrop<Window>,
 }
 
 impl Bound {
@@ -204,7 +196,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
         dev_err!(dev, "no usable register window: {err:?}\n");
     })?;
     let regs = Arc::pin_init(Regs::new(window), GFP_KERNEL)?;
-    let gate = Gate(regs.clone());
+    let gate = RevokeOnDrop(regs.clone());
     let flush_id = FlushId::new(ddev, pdev.resource_by_index(0).ok_or(ENODEV)?)?;
 
     let machine = Machine::new(plain, scaling, supplies, regs.clone(), flush_id.clone())?;

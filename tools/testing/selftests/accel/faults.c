@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Jobs that go wrong: they end with an error, and the next ones come out right. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +157,88 @@ TEST_F(faults, a_task_that_hangs_is_ended)
 	}
 	ASSERT_EQ(0, submit(&self->npu, self->good.tasks, &self->loaded));
 	EXPECT_EQ(0, npu_bo_prep(&self->loaded.output, PATIENCE));
+}
+
+/* Has core after core end @count jobs with an error, and so with a reset. */
+static int errors(struct npu *npu, const struct drm_rocket_task *task, const struct loaded *loaded,
+		  uint32_t count)
+{
+	char line[32];
+	int ret = 0;
+
+	for (uint32_t core = 0; core < 3 && !ret; core++) {
+		snprintf(line, sizeof(line), "npu dma-error %u %u", core, count);
+		ret = hwmodel_inject(line);
+	}
+	for (uint32_t i = 0; i < count && !ret; i++) {
+		ret = submit(npu, task, loaded);
+		ret = ret ?: npu_bo_prep(&loaded->output, PATIENCE);
+	}
+	return ret;
+}
+
+struct mapper {
+	const struct npu *npu;
+	atomic_bool stop;
+	uint32_t count;
+	int ret;
+};
+
+static void *map_and_unmap(void *arg)
+{
+	struct mapper *mapper = arg;
+
+	while (!atomic_load(&mapper->stop) && !mapper->ret) {
+		struct npu_bo bo;
+
+		mapper->ret = npu_bo_create(mapper->npu, 65536, &bo);
+		if (!mapper->ret)
+			npu_bo_destroy(&bo);
+		mapper->count++;
+	}
+	return NULL;
+}
+
+/*
+ * The reset of a core is that of its IOMMU too, which nobody may touch then. Who changes the address space
+ * that it has does, as does the handler of its interrupt, which is also the core's. The C driver resets after
+ * it has taken the address space away, and does nothing about the handler.
+ */
+TEST_F(faults, nobody_changes_an_address_space_during_a_reset)
+{
+	struct mapper mapper = { .npu = &self->npu };
+	struct hwmodel_counters before;
+	pthread_t thread;
+
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("the IOMMU is detached while the core still runs");
+	ASSERT_EQ(0, hwmodel_read(&before));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, map_and_unmap, &mapper));
+	EXPECT_EQ(0, errors(&self->npu, self->good.tasks, &self->loaded, 200));
+	atomic_store(&mapper.stop, true);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, mapper.ret);
+	EXPECT_LT(0, mapper.count);
+	EXPECT_EQ(200, hwmodel_since(&before, "npu_reset"));
+	EXPECT_EQ(0, hwmodel_records());
+}
+
+TEST_F(faults, the_line_is_off_during_a_reset)
+{
+	struct hwmodel_counters before;
+
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("its handler reads registers of a core that is being reset");
+	ASSERT_EQ(0, hwmodel_read(&before));
+	for (uint32_t core = 0; core < 3; core++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "npu irq reset %u 20", core);
+		ASSERT_EQ(0, hwmodel_inject(line));
+	}
+	EXPECT_EQ(0, errors(&self->npu, self->good.tasks, &self->loaded, 20));
+	EXPECT_EQ(20, hwmodel_since(&before, "npu_reset"));
+	EXPECT_EQ(0, hwmodel_records());
 }
 
 /* A list that makes no sense is its author's problem, and nobody else's. */
