@@ -350,6 +350,11 @@ impl Core {
         )
     }
 
+    /// Its place in the NPU.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
     /// The core as what is behind an IOMMU.
     pub(crate) fn master(&self) -> &Master {
         &self.master

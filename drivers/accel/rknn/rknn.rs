@@ -39,4 +39,10 @@ kernel::prelude::module! {
     authors: ["The rknn authors"],
     description: "NPU of Rockchip's RK3588",
     license: "Dual MIT/GPL",
+    params: {
+        all_cores: bool {
+            default: false,
+            description: "Switch all cores on while one of them has work (default: those that have work)",
+        },
+    },
 }

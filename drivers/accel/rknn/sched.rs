@@ -46,6 +46,7 @@ use soc::{
 use crate::{
     core::Core,
     job::Work,
+    module_parameters,
     space::Space, //
 };
 
@@ -106,10 +107,13 @@ impl Drop for Ticket {
     }
 }
 
-/// How many cores a submission of so many jobs keeps on. To keep all on together, with whatever is
-/// submitted, return `cores`.
+/// How many of the `cores` a submission of `jobs` jobs keeps on: the policy, all of it.
 fn cores_wanted(jobs: usize, cores: usize) -> usize {
-    jobs.min(LANES).min(cores)
+    if module_parameters::all_cores.value() {
+        cores
+    } else {
+        jobs.min(LANES).min(cores)
+    }
 }
 
 struct Ready {
@@ -319,6 +323,8 @@ impl Sched {
             }
         }
 
+        // In the order of the device tree: the first one may have what all of them need.
+        tickets.sort_unstable_by_key(|ticket| ticket.core.index());
         let mut result = Err(ENODEV);
         for ticket in &mut tickets {
             match ticket.core.handle().get() {

@@ -171,4 +171,52 @@ TEST_F(cores, the_module_goes_when_no_file_is_open_and_comes_back)
 		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
 }
 
+/* Loads the driver anew and runs one job. Returns the cores that are on meanwhile, or a negative errno. */
+static int on_with(const char *parameters)
+{
+	struct loaded loaded = { 0 };
+	struct lists lists = { 0 };
+	struct layer layer;
+	struct npu npu;
+	int ret = module_unload(driver_name()), on = 0;
+
+	ret = ret ?: module_load_with(module_path(), parameters);
+	ret = ret ?: npu_open(&npu);
+	if (ret)
+		return ret;
+	layer_generate(&layer, 1, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	ret = lists_create(&npu, &lists);
+	ret = ret ?: layer_load(&npu, &layer, &loaded);
+	if (!ret)
+		lists_add(&lists, &layer, &loaded);
+	/* They are on after they have been probed. */
+	ret = ret ?: cores_wait_off();
+	ret = ret ?: hwmodel_inject("npu delay 100000000");
+	ret = ret ?: submit(&npu, &lists, &loaded, 1);
+	if (!ret) {
+		on = cores_on();
+		ret = layer_check(&layer, &loaded) > 1 ? -EIO : 0;
+	}
+	hwmodel_inject("clear");
+	layer_unload(&loaded);
+	lists_destroy(&lists);
+	layer_free(&layer);
+	npu_close(&npu);
+	/* All that are switched on together go off again. */
+	ret = ret ?: cores_wait_off();
+	return ret ?: on;
+}
+
+/* rule F3: one by one by default; all together where somebody wants that. */
+TEST(all_are_on_together_if_that_is_wanted)
+{
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("there is no such choice");
+	if (!module_path())
+		SKIP(return, "DRM_TEST_MODULE does not say where the driver is");
+	EXPECT_EQ(1, __builtin_popcount(on_with("")));
+	EXPECT_EQ(0x7, on_with("all_cores=1"));
+	EXPECT_EQ(1, __builtin_popcount(on_with("all_cores=0")));
+}
+
 TEST_HARNESS_MAIN

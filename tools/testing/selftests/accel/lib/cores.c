@@ -100,7 +100,7 @@ uint64_t tasks_since(const struct hwmodel_counters *before)
 	       hwmodel_since(before, "npu2_task");
 }
 
-static bool is_off(uint32_t core)
+static bool has_status(uint32_t core, const char *wanted)
 {
 	char path[512], status[32] = "";
 	FILE *file;
@@ -113,7 +113,19 @@ static bool is_off(uint32_t core)
 	if (!fgets(status, sizeof(status), file))
 		status[0] = '\0';
 	fclose(file);
-	return !strcmp(status, "suspended\n");
+	status[strcspn(status, "\n")] = '\0';
+	return !strcmp(status, wanted);
+}
+
+uint32_t cores_on(void)
+{
+	uint32_t on = 0;
+
+	for (uint32_t core = 0; core < cores_count(); core++) {
+		if (core_is_bound(core) && has_status(core, "active"))
+			on |= 1u << core;
+	}
+	return on;
 }
 
 int cores_wait_off(void)
@@ -121,7 +133,7 @@ int cores_wait_off(void)
 	int64_t end = now_ns() + PATIENCE;
 
 	for (uint32_t core = 0; core < cores_count(); core++) {
-		while (core_is_bound(core) && !is_off(core)) {
+		while (core_is_bound(core) && !has_status(core, "suspended")) {
 			if (now_ns() > end)
 				return -ETIME;
 			usleep(5000);

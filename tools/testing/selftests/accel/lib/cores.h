@@ -24,6 +24,8 @@ int core_bind(uint32_t core);
  * -EIO for a wrong result, -ESRCH if a core has done nothing or another one something.
  */
 int cores_run(uint32_t cores);
+/* Cores that are switched on, a bit for each. */
+uint32_t cores_on(void);
 /* Waits until all cores that are bound are switched off: 0, or -ETIME. */
 int cores_wait_off(void);
 

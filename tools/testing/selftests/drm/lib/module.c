@@ -16,12 +16,17 @@ const char *module_path(void)
 
 int module_load(const char *path)
 {
+	return module_load_with(path, "");
+}
+
+int module_load_with(const char *path, const char *parameters)
+{
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int ret = 0;
 
 	if (fd < 0)
 		return -errno;
-	if (syscall(SYS_finit_module, fd, "", 0))
+	if (syscall(SYS_finit_module, fd, parameters, 0))
 		ret = -errno;
 	close(fd);
 	return ret;
