@@ -204,7 +204,7 @@ static void *map_and_unmap(void *arg)
  * that it has does, as does the handler of its interrupt, which is also the core's. The C driver resets after
  * it has taken the address space away, and does nothing about the handler.
  */
-TEST_F(faults, nobody_changes_an_address_space_during_a_reset)
+TEST_F_TIMEOUT(faults, nobody_changes_an_address_space_during_a_reset, 120)
 {
 	struct mapper mapper = { .npu = &self->npu };
 	struct hwmodel_counters before;
@@ -214,12 +214,12 @@ TEST_F(faults, nobody_changes_an_address_space_during_a_reset)
 	KNOWN_C_DEFECT("the IOMMU is detached while the core still runs");
 	ASSERT_EQ(0, hwmodel_read(&before));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, map_and_unmap, &mapper));
-	EXPECT_EQ(0, errors(&self->npu, self->good.tasks, &self->loaded, 200));
+	EXPECT_EQ(0, errors(&self->npu, self->good.tasks, &self->loaded, 50));
 	atomic_store(&mapper.stop, true);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(0, mapper.ret);
 	EXPECT_LT(0, mapper.count);
-	EXPECT_EQ(200, hwmodel_since(&before, "npu_reset"));
+	EXPECT_EQ(50, hwmodel_since(&before, "npu_reset"));
 	EXPECT_EQ(0, hwmodel_records());
 }
 
