@@ -19,8 +19,15 @@
 //!
 //! # Blocking
 //!
-//! Mapping allocates, but does not wait for memory. Attaching and detaching sleep, for the mutex of the device's group, but
-//! allocate nothing, so that they may be done where fences are signalled.
+//! Mapping allocates, but does not wait for memory. Attaching and detaching sleep, for the mutex of the
+//! device's group, but allocate nothing, so that they may be done where fences are signalled.
+//!
+//! Others do allocate under that mutex: the IOMMU core, when a device joins the group, when its default
+//! domain is chosen, and when another owner claims it. The first comes before the driver's probe, and the
+//! others are refused before they allocate as long as a driver is bound, which it is as long as an attachment
+//! exists. What remains are an administrator's first `DMA-FQ` in the group's `type`, and reading its
+//! `reserved_regions` where the IOMMU's driver reports any, which that of Rockchip's does not. Lockdep has one
+//! class for the mutexes of all groups, and cannot see this.
 
 use core::{
     ops::Range,

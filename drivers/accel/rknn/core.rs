@@ -7,7 +7,8 @@
 //! `hw` is the mutex of everything that happens on the core: starting a job, its interrupt's thread,
 //! its watchdog. It is taken where fences are about to signal, so nothing is allocated under it. Inside
 //! of it come `tables`, the lock of the address space, the mutex of the IOMMU's group and the scheduler's
-//! spinlock. No queue is touched with it held. Outside of it comes `reset`, for as long as a reset takes.
+//! spinlock; `soc::iommu` says why nobody allocates under the group's. No queue is touched with it held.
+//! Outside of it comes `reset`, for as long as a reset takes.
 //!
 //! The registers are behind a gate, which is open while the core has power and clocks. It is passed by
 //! whoever holds a use of the core, and by the hard interrupt handler, which shares its line with the
