@@ -19,7 +19,7 @@ pub const STUCK_NS: u64 = 2_000_000_000;
 pub const STORM_DELIVERIES: u32 = 1000;
 
 /// So many reads of pending events without any write to the block are a handler that forgot to
-/// clear them.
+/// clear them. Events that are masked are nobody's to clear.
 pub const FORGOTTEN_READS: u32 = 10_000;
 
 /// A level output: when it changed, and whether anybody serves it.
@@ -269,12 +269,12 @@ impl Irqs {
     pub(crate) fn looked_at(&mut self, line: Line) -> Option<u32> {
         let block = self.block_mut(line);
         block.output.attended();
-        if block.rawstat == 0 {
+        if block.status() == 0 {
             block.reads = 0;
             return None;
         }
         block.reads = block.reads.saturating_add(1);
-        (block.reads == FORGOTTEN_READS).then_some(block.rawstat)
+        (block.reads == FORGOTTEN_READS).then_some(block.status())
     }
 
     /// Forgets pending events and masks, as a reset or a loss of power does.

@@ -154,6 +154,7 @@ fn a_handler_that_looks_at_its_block_makes_no_storm() {
 #[test]
 fn a_handler_that_looks_and_never_clears_is_noticed() {
     let mut m = Machine::ready();
+    m.w(GPU_MASK, !0);
     event(&mut m);
     for _ in 1..FORGOTTEN_READS {
         m.r(GPU_RAWSTAT);
@@ -164,6 +165,16 @@ fn a_handler_that_looks_and_never_clears_is_noticed() {
     m.assert_records(&[Kind::IrqStorm]);
     // Who waits for an event reads as often as he likes.
     m.w(GPU_CLEAR, !0);
+    for _ in 0..2 * FORGOTTEN_READS {
+        m.r(GPU_RAWSTAT);
+    }
+    m.assert_clean();
+}
+
+#[test]
+fn a_masked_event_may_stay_pending_for_ever() {
+    let mut m = Machine::ready();
+    event(&mut m);
     for _ in 0..2 * FORGOTTEN_READS {
         m.r(GPU_RAWSTAT);
     }
