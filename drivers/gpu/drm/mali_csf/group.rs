@@ -3,7 +3,7 @@
 //! Groups: what user space submits to and what the scheduler moves in and out of slots.
 //!
 //! **Locking.** What changes is in the group's [`Link`] (a spinlock), in its job queues, and in
-//! the scheduler's tables. `blocked` and `listed` belong to whoever holds the scheduler's state lock.
+//! the scheduler's tables. `blocked`, `listed` and `served` belong to whoever holds the scheduler's state lock.
 //!
 //! **Ordering.** The scheduler holds a reference from creation until all fences of a destroyed
 //! group have signalled and the group has left its slot, so neither a running job nor an
@@ -99,6 +99,8 @@ pub(crate) struct Group {
     waits: KVec<Wait>,
     /// Number of a [`Listed`].
     listed: Atomic<u32>,
+    /// Nanoseconds in slots that it is charged with.
+    served: Atomic<u64>,
 }
 
 impl Group {
@@ -169,6 +171,7 @@ impl Group {
                 blocked: Atomic::new(0),
                 waits,
                 listed: Atomic::new(0),
+                served: Atomic::new(0),
             },
             GFP_KERNEL,
         )?)
@@ -201,6 +204,16 @@ impl Group {
             Listed::Blocked => 2,
         };
         self.listed.store(number, Relaxed);
+    }
+
+    /// How much time in slots it is charged with, in nanoseconds.
+    pub(crate) fn served(&self) -> u64 {
+        self.served.load(Relaxed)
+    }
+
+    /// It is charged with so much.
+    pub(crate) fn set_served(&self, served: u64) {
+        self.served.store(served, Relaxed);
     }
 
     /// Identity of the VM for the scheduling policy.

@@ -69,6 +69,7 @@ pub(crate) mod events;
 pub(crate) mod policy;
 mod policy_examples;
 pub(crate) mod roster;
+mod shares;
 mod starved;
 mod state;
 
@@ -93,6 +94,10 @@ use state::{
 
 /// Length of a scheduling period.
 const PERIOD: Delta = Delta::from_millis(10);
+
+/// A period is over when no more than this is left of it: timers tick in jiffies, and whoever misses one
+/// by a bit waits for the next.
+const ROUNDING: Delta = Delta::from_millis(1);
 
 /// Work item identities.
 const TICK: u64 = 0;
@@ -354,11 +359,12 @@ impl Core {
     ) -> Result<Option<Jiffies>, apply::Stuck> {
         let now = Instant::<Monotonic>::now();
         let elapsed = now - state.last_full;
-        let full_tick = elapsed >= PERIOD;
+        let full_tick = elapsed >= PERIOD - ROUNDING;
         if full_tick {
             state.last_full = now;
         }
 
+        state.charge(now);
         state.listen(self, sig);
         if self.sync_updated.xchg(false, Full) {
             state.release_blocked(|verdict| self.cost.note(verdict));
@@ -402,7 +408,7 @@ impl Core {
     /// Nothing will run any more: ends all groups.
     fn abandon(&self, state: &mut State, sig: &Signalling<'_>) {
         for group in state.roster.all() {
-            group.link().leaving(true);
+            group.link().leaving();
             group.link().update(Status::lose_device);
         }
         for index in 0..MAX_SLOTS {

@@ -12,6 +12,10 @@ use crate::policy::{
     VmKey,
     MAX_SLOTS, //
 };
+use crate::shares::Shares;
+
+/// Length of a period in nanoseconds.
+pub(crate) const PERIOD: u64 = 10_000_000;
 
 /// A generator of pseudo-random numbers (xorshift64*).
 pub(crate) struct Random(u64);
@@ -45,8 +49,7 @@ pub(crate) struct World {
     pub(crate) groups: Vec<View>,
     pub(crate) slots: usize,
     pub(crate) address_spaces: usize,
-    /// Of each group: when its wait for the turn that it has, or waits for, began.
-    since: Vec<u64>,
+    shares: Shares,
     stamp: u64,
 }
 
@@ -64,7 +67,7 @@ impl World {
             groups: Vec::new(),
             slots: 1 + random.below(MAX_SLOTS),
             address_spaces: 1 + random.below(15),
-            since: Vec::new(),
+            shares: Shares::new(),
             stamp: 0,
         }
     }
@@ -77,11 +80,11 @@ impl World {
     /// A group with work that waits.
     pub(crate) fn add(&mut self, priority: Priority, vm: usize) {
         let since = self.stamp();
-        self.since.push(since);
         self.groups.push(View {
             priority,
             vm: VmKey(vm),
             place: Place::Waiting { since },
+            served: 0,
             idle: false,
             can_run: true,
         });
@@ -102,7 +105,6 @@ impl World {
             40..90 => {
                 if group.idle && matches!(group.place, Place::Waiting { .. }) {
                     group.place = Place::Waiting { since: stamp };
-                    self.since[index] = stamp;
                 }
                 group.idle = false;
             }
@@ -112,17 +114,27 @@ impl World {
 
     /// Groups that are dead and out of their slots are forgotten.
     pub(crate) fn bury(&mut self) {
-        self.retain(|group| group.can_run || matches!(group.place, Place::Slot { .. }));
+        self.groups
+            .retain(|group| group.can_run || matches!(group.place, Place::Slot { .. }));
     }
 
-    /// All groups but these are forgotten.
-    pub(crate) fn retain(&mut self, condition: impl Fn(&View) -> bool) {
-        let mut kept = self.groups.iter().map(&condition);
-        self.since.retain(|_| kept.next().unwrap());
-        self.groups.retain(condition);
+    /// Nobody has had anything so far.
+    pub(crate) fn forget(&mut self) {
+        self.shares = Shares::new();
+        self.groups.iter_mut().for_each(|view| view.served = 0);
     }
 
-    pub(crate) fn decide(&self, full_tick: bool) -> Decision {
+    /// Time passes: those in slots that have work use it.
+    pub(crate) fn pass(&mut self, time: u64) {
+        for view in &mut self.groups {
+            if !view.idle && matches!(view.place, Place::Slot { .. }) {
+                view.served += time;
+            }
+        }
+    }
+
+    pub(crate) fn decide(&mut self, full_tick: bool) -> Decision {
+        self.shares.settle(&mut self.groups);
         Decision {
             before: self.groups.clone(),
             full_tick,
@@ -137,10 +149,7 @@ impl World {
 
     pub(crate) fn carry_out(&mut self, plan: &Plan) {
         for leave in plan.leave.iter() {
-            if leave.turn_is_over {
-                self.since[leave.group] = self.stamp();
-            }
-            let since = self.since[leave.group];
+            let since = self.stamp();
             self.groups[leave.group].place = Place::Waiting { since };
         }
         for stay in plan.stay.iter() {

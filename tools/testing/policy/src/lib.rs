@@ -10,6 +10,10 @@
 mod policy;
 
 #[cfg(test)]
+#[path = "../../../../drivers/gpu/drm/mali_csf/sched/shares.rs"]
+mod shares;
+
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod properties;

@@ -41,7 +41,7 @@ struct Inner {
     announced: bool,
     /// Its number at the scheduler.
     id: Option<GroupId>,
-    /// When it last became runnable, or came to the end of its turn in a slot.
+    /// When it last became runnable, or left a slot.
     since: u64,
     /// Queues whose tiler waits for memory.
     starved: u32,
@@ -189,15 +189,13 @@ impl Link {
     }
 
     /// The group is about to leave its slot; whatever is inserted from now on is reported to the
-    /// scheduler. It waits behind all others if its turn is over, else where it has waited before.
-    pub(crate) fn leaving(&self, turn_is_over: bool) {
+    /// scheduler.
+    pub(crate) fn leaving(&self) {
         let mut inner = self.inner.lock();
         inner.slot = None;
         inner.runnable = false;
         inner.work = None;
-        if turn_is_over {
-            inner.since = self.core.stamp();
-        }
+        inner.since = self.core.stamp();
     }
 
     /// Some of its jobs are done. Evaluates `is_drained`, whether all are: then the GPU has no work from it.

@@ -15,6 +15,7 @@ use job::Signalling;
 use kernel::prelude::*;
 use kernel::sync::atomic::Full;
 use kernel::sync::Arc;
+use kernel::time::Instant;
 
 use super::events;
 use super::policy::{
@@ -153,7 +154,7 @@ fn leave(
         let Some((group, _, csg)) = seat_of(state, leave.group) else {
             continue;
         };
-        group.link().leaving(leave.turn_is_over);
+        group.link().leaving();
         if csg.pending(CsgReq::STATE) {
             late |= csg.slot().bit();
             continue;
@@ -272,6 +273,8 @@ fn enter(
             *seat = Some(Seat {
                 group,
                 slot_priority: enter.slot_priority,
+                idle: false,
+                charged: Instant::now(),
                 _space: space,
             });
         }

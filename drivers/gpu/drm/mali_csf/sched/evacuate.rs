@@ -76,7 +76,7 @@ fn strand(core: &Arc<Core>, state: &mut State, index: usize, sig: &Signalling<'_
     else {
         return;
     };
-    group.link().leaving(true);
+    group.link().leaving();
     events::drain(core, csg.slot(), sig);
     group.link().update(Status::lose_device);
     apply::vacate(core, state, index);

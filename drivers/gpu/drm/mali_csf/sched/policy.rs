@@ -9,15 +9,17 @@
 //! # Rules
 //!
 //! - A group that can't run any more leaves its slot, and is terminated there.
-//! - Higher priorities are served first. Within one priority, groups that are in a slot come
-//!   before groups that wait, and waiting groups are served in the order in which they became
-//!   runnable.
-//! - A full tick rotates: of the groups of one priority that are in slots, the one that the
-//!   firmware preferred so far (the highest slot priority) goes behind the waiting ones, and the
-//!   one that has waited longest comes before all others. So nobody waits for longer than there
-//!   are groups of its priority, whatever their VMs are.
-//! - Between full ticks nobody is pushed out but by a waiting realtime group. Who is has its place
-//!   back that it had before: it is the one that came last, whose turn has just begun.
+//! - Higher priorities are served first. Within one priority, who has had the least time in slots
+//!   ([`View::served`]) comes first, and of those that have had the same, who waits longest.
+//! - Between full ticks groups that are in a slot come before groups that wait, and nobody is pushed
+//!   out but by a waiting realtime group.
+//! - A full tick exchanges: of the groups of one priority that are in slots, those that have had the
+//!   most go behind the waiting ones, and those that have had the least come before all others. To
+//!   save and to load a group costs the GPU time, so it is one at a tick, or as many as it takes for
+//!   all who wait to have their turn within [`ROUND`] ticks.
+//! - The group that the firmware preferred so far (the highest slot priority) goes behind the others.
+//! - Which VMs fit together is nobody's fault: who comes too late because of that, or has to go too
+//!   early, has had less than the others, and comes first the next time.
 //! - Groups with nothing to do get the slots that are left over, those that are in a slot first:
 //!   a slot that nobody needs keeps its group, so that the next job needs no more than a doorbell.
 //! - The distinct VMs of the groups in slots must not be more than there are address space slots.
@@ -29,6 +31,10 @@ pub(crate) const MAX_SLOTS: usize = 16;
 
 /// Highest slot priority, the preferred one.
 pub(crate) const MAX_SLOT_PRIORITY: u8 = 15;
+
+/// So many full ticks are to pass at most until everybody who waits has had a turn, if there are enough
+/// slots for that.
+pub(crate) const ROUND: usize = 25;
 
 /// Priority of a group, as in the uAPI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,6 +113,8 @@ pub(crate) struct View {
     pub(crate) vm: VmKey,
     /// Where it is now.
     pub(crate) place: Place,
+    /// Time in slots that it is charged with, in nanoseconds (see [`super::shares`]).
+    pub(crate) served: u64,
     /// It has no job, or all its jobs wait for somebody else.
     pub(crate) idle: bool,
     /// It is neither destroyed, nor faulty, nor timed out.
@@ -189,8 +197,6 @@ pub(crate) struct Leave {
     pub(crate) group: usize,
     /// How it leaves.
     pub(crate) exit: Exit,
-    /// It waits behind all others now; else it has its place back that it had before its turn.
-    pub(crate) turn_is_over: bool,
 }
 
 /// A group that enters a slot. Which of the free slots doesn't matter.
@@ -237,14 +243,16 @@ impl<'a> Selection<'a> {
         self.vms.iter().any(|used| used == vm) || self.vms.len() < self.snapshot.address_spaces
     }
 
-    /// The group with the smallest rank of those that `accept` accepts and that were not selected.
-    fn first(&self, accept: impl Fn(usize, &View) -> bool) -> Option<(usize, &'a View)> {
+    /// The groups that `accept` accepts and that were not selected.
+    fn candidates<'s>(
+        &'s self,
+        accept: impl Fn(usize, &View) -> bool + 's,
+    ) -> impl Iterator<Item = (usize, &'a View)> + 's {
         self.snapshot
             .groups
             .iter()
             .enumerate()
-            .filter(|(index, view)| view.can_run && accept(*index, view) && !self.has(*index))
-            .min_by_key(|(_, view)| view.rank())
+            .filter(move |(index, view)| view.can_run && accept(*index, view) && !self.has(*index))
     }
 
     /// Selects at most `limit` groups that `accept` accepts, those with the smallest rank first, as
@@ -254,20 +262,60 @@ impl<'a> Selection<'a> {
             if self.is_full() {
                 return;
             }
-            let next = self.first(|index, view| accept(index, view) && self.vm_fits(view.vm));
+            let next = self
+                .candidates(|index, view| accept(index, view) && self.vm_fits(view.vm))
+                .min_by_key(|(_, view)| view.rank());
             let Some((index, view)) = next else {
                 return;
             };
-            self.chosen.push(index);
-            if !self.vms.iter().any(|used| used == view.vm) {
-                self.vms.push(view.vm);
-            }
+            self.choose(index, view);
         }
     }
 
-    fn take_resident(&mut self, priority: Priority, idle: bool, except: Option<usize>) {
+    fn choose(&mut self, index: usize, view: &View) {
+        self.chosen.push(index);
+        if !self.vms.iter().any(|used| used == view.vm) {
+            self.vms.push(view.vm);
+        }
+    }
+
+    /// A full tick: selects those of `priority` that are to come in, in place of others, and returns
+    /// these.
+    fn exchange(&mut self, priority: Priority) -> PerSlot<usize> {
+        let mut leaving = PerSlot::new();
+        let waiting = self
+            .candidates(|_, view| view.is(priority, false) && !view.is_resident())
+            .count();
+        for _ in 0..waiting.div_ceil(ROUND).min(MAX_SLOTS) {
+            let coming = self
+                .candidates(|_, view| {
+                    view.is(priority, false) && !view.is_resident() && self.vm_fits(view.vm)
+                })
+                .min_by_key(|(_, view)| view.rank());
+            let going = self
+                .candidates(|index, view| {
+                    view.is(priority, false)
+                        && view.is_resident()
+                        && !leaving.iter().any(|leaving| leaving == index)
+                })
+                .max_by_key(|(_, view)| view.rank());
+            let (Some((index, view)), Some((going, other))) = (coming, going) else {
+                break;
+            };
+            if self.is_full() || view.served > other.served {
+                break;
+            }
+            self.choose(index, view);
+            leaving.push(going);
+        }
+        leaving
+    }
+
+    fn take_resident(&mut self, priority: Priority, idle: bool, except: &PerSlot<usize>) {
         self.take(MAX_SLOTS, |index, view| {
-            view.is(priority, idle) && view.is_resident() && except != Some(index)
+            view.is(priority, idle)
+                && view.is_resident()
+                && !except.iter().any(|except| except == index)
         });
     }
 
@@ -287,8 +335,8 @@ impl View {
         matches!(self.place, Place::Slot { .. })
     }
 
-    /// Order among groups of one priority: by slot priority, or by waiting time.
-    fn rank(&self) -> u64 {
+    /// Order among those in slots: by slot priority. Among those that wait: by waiting time.
+    fn place_rank(&self) -> u64 {
         match self.place {
             Place::Slot { slot_priority } => {
                 u64::from(MAX_SLOT_PRIORITY.saturating_sub(slot_priority))
@@ -296,11 +344,20 @@ impl View {
             Place::Waiting { since } => since,
         }
     }
+
+    /// Order in which groups of one priority that are all in slots, or all wait, are served.
+    fn rank(&self) -> (u64, u64) {
+        match self.place {
+            // Of those that have had the same, the one that came last stays.
+            Place::Slot { slot_priority } => (self.served, u64::from(slot_priority)),
+            Place::Waiting { since } => (self.served, since),
+        }
+    }
 }
 
-/// The groups that are to be in slots, and those of them whose turn at the firmware is over.
-fn select(snapshot: Snapshot<'_>) -> (PerSlot<usize>, PerSlot<usize>) {
-    let mut rotated = PerSlot::new();
+/// The groups that are to be in slots.
+fn select(snapshot: Snapshot<'_>) -> PerSlot<usize> {
+    let nobody = PerSlot::new();
     let mut selection = Selection {
         snapshot,
         chosen: PerSlot::new(),
@@ -309,38 +366,32 @@ fn select(snapshot: Snapshot<'_>) -> (PerSlot<usize>, PerSlot<usize>) {
 
     if !snapshot.full_tick {
         for priority in Priority::DESCENDING {
-            selection.take_resident(priority, false, None);
+            selection.take_resident(priority, false, &nobody);
             if priority == Priority::Realtime {
                 selection.take_waiting(priority, false, MAX_SLOTS);
             }
         }
     }
     for priority in Priority::DESCENDING {
-        let mut preferred = None;
-        if snapshot.full_tick {
-            preferred = selection
-                .first(|_, view| view.is(priority, false) && view.is_resident())
-                .map(|(index, _)| index);
-            selection.take_waiting(priority, false, 1);
-        }
-        selection.take_resident(priority, false, preferred);
+        let leaving = match snapshot.full_tick {
+            true => selection.exchange(priority),
+            false => nobody,
+        };
+        selection.take_resident(priority, false, &leaving);
         selection.take_waiting(priority, false, MAX_SLOTS);
-        selection.take_resident(priority, false, None);
-        if let Some(index) = preferred {
-            rotated.push(index);
-        }
+        selection.take_resident(priority, false, &nobody);
     }
     for priority in Priority::DESCENDING {
-        selection.take_resident(priority, true, None);
+        selection.take_resident(priority, true, &nobody);
         selection.take_waiting(priority, true, MAX_SLOTS);
     }
-    (selection.chosen, rotated)
+    selection.chosen
 }
 
 /// The decision. See the rules at the top.
 pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
     let groups = snapshot.groups;
-    let (chosen, rotated) = select(snapshot);
+    let chosen = select(snapshot);
     let is_chosen = |index| chosen.iter().any(|chosen| chosen == index);
     let mut plan = Plan {
         stay: PerSlot::new(),
@@ -350,17 +401,26 @@ pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
         contended: false,
     };
 
-    // The order at the firmware: those who stay, then those who enter, then those whose turn is over.
-    let turn = |index: usize, view: &View| match view.place {
-        _ if rotated.iter().any(|rotated| rotated == index) => 2,
-        Place::Slot { .. } => 0,
-        Place::Waiting { .. } => 1,
+    // The order at the firmware: those who stay, then those who enter, then the one whose turn is over.
+    let preferred = |priority| {
+        groups
+            .iter()
+            .filter(|view| view.can_run && view.is(priority, false) && view.is_resident())
+            .map(View::place_rank)
+            .min()
+            .filter(|_| snapshot.full_tick)
     };
     let mut slot_priority = MAX_SLOT_PRIORITY;
     for (priority, idle) in Priority::DESCENDING
         .into_iter()
         .flat_map(|priority| [(priority, false), (priority, true)])
     {
+        let preferred = preferred(priority).filter(|_| !idle);
+        let turn = |view: &View| match view.place {
+            Place::Slot { .. } if preferred == Some(view.place_rank()) => 2,
+            Place::Slot { .. } => 0,
+            Place::Waiting { .. } => 1,
+        };
         let mut members = 0;
         let mut last = None;
         // The next one in the order after `last`, until there is none.
@@ -368,7 +428,7 @@ pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
             .iter()
             .filter_map(|index| Some((index, groups.get(index)?)))
             .filter(|(_, view)| view.is(priority, idle))
-            .map(|(index, view)| ((turn(index, view), view.rank(), index), index, view))
+            .map(|(index, view)| ((turn(view), view.place_rank(), index), index, view))
             .filter(|(key, ..)| last.is_none_or(|last| *key > last))
             .min_by_key(|(key, ..)| *key)
         {
@@ -410,7 +470,6 @@ pub(crate) fn plan(snapshot: Snapshot<'_>) -> Plan {
                 } else {
                     Exit::Terminate
                 },
-                turn_is_over: snapshot.full_tick || view.idle,
             });
         }
         if view.can_run && !view.idle {

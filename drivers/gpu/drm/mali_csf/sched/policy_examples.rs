@@ -17,6 +17,7 @@ mod tests {
             priority: Priority::Medium,
             vm: A,
             place: Place::Slot { slot_priority },
+            served: 0,
             idle: false,
             can_run: true,
         }

@@ -27,6 +27,7 @@ use super::roster::{
     Listed,
     Roster, //
 };
+use super::shares::Shares;
 use super::Core;
 use crate::group::wait::Verdict;
 use crate::group::Group;
@@ -36,6 +37,10 @@ use crate::mmu;
 pub(super) struct Seat {
     pub(super) group: Arc<Group>,
     pub(super) slot_priority: u8,
+    /// It had no work for the slot when the last decision looked at it.
+    pub(super) idle: bool,
+    /// Until when its group is charged for it.
+    pub(super) charged: Instant<Monotonic>,
     /// Keeps the group's VM in its address space slot.
     pub(super) _space: mmu::Active,
 }
@@ -47,6 +52,7 @@ pub(super) struct State {
     pub(super) seen: Seen,
     /// Indexed by the number of the firmware's slot.
     pub(super) seats: [Option<Seat>; MAX_SLOTS],
+    shares: Shares,
     pub(super) last_full: Instant<Monotonic>,
     /// The device goes away: no group is added any more.
     pub(super) closed: bool,
@@ -80,6 +86,7 @@ impl Seen {
             priority: group.priority(),
             vm: group.vm_key(),
             place,
+            served: group.served(),
             idle,
             can_run: group.link().can_run(),
         };
@@ -106,6 +113,7 @@ impl State {
             roster: Roster::new(),
             seen: Seen::with_capacity(0)?,
             seats: [const { None }; MAX_SLOTS],
+            shares: Shares::new(),
             last_full: Instant::now(),
             closed: false,
             asleep: false,
@@ -178,15 +186,27 @@ impl State {
         }
     }
 
+    /// Charges the groups in slots with the time that has passed.
+    pub(super) fn charge(&mut self, now: Instant<Monotonic>) {
+        for seat in self.seats.iter_mut().flatten() {
+            let passed = u64::try_from((now - seat.charged).as_nanos()).unwrap_or(0);
+            seat.charged = now;
+            if !seat.idle {
+                seat.group
+                    .set_served(seat.group.served().saturating_add(passed));
+            }
+        }
+    }
+
     /// Takes the snapshot.
     pub(super) fn look(&mut self) {
         self.seen.clear();
-        for seat in self.seats.iter().flatten() {
+        for seat in self.seats.iter_mut().flatten() {
             let place = Place::Slot {
                 slot_priority: seat.slot_priority,
             };
-            let idle = seat.group.link().observe(|| seat.group.is_idle());
-            self.seen.push(&seat.group, place, idle);
+            seat.idle = seat.group.link().observe(|| seat.group.is_idle());
+            self.seen.push(&seat.group, place, seat.idle);
         }
         let waiting = |group: &Arc<Group>| Place::Waiting {
             since: group.link().since(),
@@ -198,6 +218,10 @@ impl State {
         // more of these.
         for group in self.roster.blocked().iter().take(MAX_SLOTS) {
             self.seen.push(group, waiting(group), true);
+        }
+        self.shares.settle(&mut self.seen.views);
+        for (group, view) in self.seen.groups.iter().zip(self.seen.views.iter()) {
+            group.set_served(view.served);
         }
     }
 }
