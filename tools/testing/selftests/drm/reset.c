@@ -299,6 +299,63 @@ TEST_F_TIMEOUT(reset, an_endless_job_that_cannot_be_ended_is_the_only_one_to_bla
 	EXPECT_EQ(2, dismiss(_metadata, self, 2));
 }
 
+/* What the firmware is asked for while groups take turns. */
+static const struct {
+	unsigned int bits;	/* of a group's request word */
+	bool saves;		/* even so, all groups can be saved */
+} requests[] = {
+	{ 0x07, false },	/* start, resume, suspend */
+	{ 0x10, true },		/* slot priority */
+	{ 0x20, true },		/* status update */
+};
+
+/* Groups that take turns, and firmware that answers in a way of its own, until there is a reset. */
+static void answer(struct __test_metadata *_metadata, FIXTURE_DATA(reset) *self, const char *how,
+		   const char *more)
+{
+	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+		uint32_t innocent;
+		char command[64];
+
+		assemble(_metadata, self, CROWD);
+		snprintf(command, sizeof(command), "mcu ack %s csg %u%s", how, requests[i].bits, more);
+		ASSERT_EQ(0, hwmodel_inject("mcu ack until-boot"));
+		ASSERT_EQ(0, hwmodel_inject(command));
+		ASSERT_EQ(0, wait_resets(&self->before, 1));
+		innocent = dismiss(_metadata, self, CROWD);
+		EXPECT_GE(requests[i].saves ? 0 : self->slots, innocent);
+		EXPECT_EQ(1, since(&self->before, "soft_reset"));
+		for (uint32_t j = 0; j < CROWD; j++)
+			EXPECT_EQ(0, group_destroy(&self->rig.gpu, self->group[j]));
+		memset(self->rig.data.map, 0, 4 * MARK(CROWD));
+	}
+}
+
+TEST_F_TIMEOUT(reset, requests_that_are_never_acknowledged_cost_those_in_slots_at_most, 240)
+{
+	answer(_metadata, self, "never", "");
+}
+
+TEST_F_TIMEOUT(reset, requests_that_are_acknowledged_wrongly_cost_those_in_slots_at_most, 240)
+{
+	answer(_metadata, self, "wrong", "");
+}
+
+TEST_F_TIMEOUT(reset, requests_that_are_acknowledged_much_too_late_cost_those_in_slots_at_most, 240)
+{
+	answer(_metadata, self, "delay", " 5000000000");
+}
+
+/* Ten milliseconds are a thousand times as long as it takes. */
+TEST_F_TIMEOUT(reset, requests_that_are_acknowledged_late_cost_nobody_anything, 120)
+{
+	assemble(_metadata, self, CROWD);
+	ASSERT_EQ(0, hwmodel_inject("mcu ack delay csg 0x37 10000000"));
+	ASSERT_EQ(0, wait_count(&self->before, "csg_resume", CROWD));
+	EXPECT_EQ(0, dismiss(_metadata, self, CROWD));
+	EXPECT_EQ(0, since(&self->before, "soft_reset"));
+}
+
 /* What is in the caches cannot be saved; what was saved before has left them. */
 TEST_F_TIMEOUT(reset, a_flush_that_hangs_costs_those_in_slots, 120)
 {

@@ -165,7 +165,7 @@ impl Mcu {
                     return;
                 }
                 self.forget();
-                self.faults.slots_ignored = 0;
+                self.faults.booting();
                 self.boot.start();
                 self.enter(bus, Phase::Booting);
                 bus.env.host.wake();

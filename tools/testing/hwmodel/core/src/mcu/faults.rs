@@ -7,6 +7,7 @@ use core::str::SplitAsciiWhitespace;
 use super::layout::cs_in;
 use super::layout::csg_in;
 use super::layout::glb_in;
+use crate::inject::end;
 use crate::inject::number;
 use crate::inject::number32;
 use crate::inject::number8;
@@ -30,6 +31,10 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     (
         "mcu ack wrong glb|csg|cs MASK",
         "these acknowledgement bits come out inverted",
+    ),
+    (
+        "mcu ack until-boot",
+        "from the next boot on, all request bits are acknowledged well",
     ),
     (
         "mcu slot ignore CSG",
@@ -174,6 +179,8 @@ pub(crate) struct Faults {
     pub(crate) crash: bool,
     /// One bit for each group slot whose requests are ignored.
     pub(crate) slots_ignored: u32,
+    /// Acknowledgements are well again after the next boot.
+    acks_until_boot: bool,
     /// So many next jobs hang.
     pub(crate) job_hang: u32,
     /// EXTRACT is written when a stream has nothing more to do.
@@ -196,6 +203,7 @@ impl Faults {
             halt_hang: false,
             crash: false,
             slots_ignored: 0,
+            acks_until_boot: false,
             job_hang: 0,
             extract_late: false,
             exception: None,
@@ -206,6 +214,16 @@ impl Faults {
             }; 3],
             drop: [0; EVENTS.len()],
             repeat: [0; EVENTS.len()],
+        }
+    }
+
+    /// The firmware boots: what was to last until then ends.
+    pub(crate) fn booting(&mut self) {
+        self.slots_ignored = 0;
+        if core::mem::take(&mut self.acks_until_boot) {
+            for ack in &mut self.acks {
+                ack.mode = AckMode::Well;
+            }
         }
     }
 
@@ -318,6 +336,10 @@ impl Faults {
             },
             "ack" => {
                 let mode = second()?;
+                if mode == "until-boot" {
+                    self.acks_until_boot = true;
+                    return end(words);
+                }
                 let level = Self::level(words.next())?;
                 let mask = number32(words.next())?;
                 let mode = match mode {
@@ -425,6 +447,26 @@ mod tests {
         assert_eq!(late, None);
         let (faults, _) = parsed("ack wrong csg 7");
         assert_eq!(faults.acknowledge(Level::Csg, (1, 0), 7, &mut late, 0), 6);
+    }
+
+    #[test]
+    fn what_is_to_last_until_the_next_boot_does() {
+        let mut late = None;
+        for limited in [false, true] {
+            let (mut faults, _) = parsed("ack never glb 6");
+            if limited {
+                assert_eq!(
+                    faults.parse(&mut "ack until-boot".split_ascii_whitespace()),
+                    Ok(())
+                );
+            }
+            let ack = |faults: &Faults, late: &mut _| {
+                faults.acknowledge(Level::Glb, (0x17, 0), 0x17, late, 0)
+            };
+            assert_eq!(ack(&faults, &mut late), 0x11);
+            faults.booting();
+            assert_eq!(ack(&faults, &mut late), if limited { 0x17 } else { 0x11 });
+        }
     }
 
     #[test]
