@@ -19,7 +19,11 @@
 
 struct figure {
 	const char *name;
-	const char *unit;	/* "count" for what is exact, and whose goal is no ratio */
+	/*
+	 * "count" for what is exact, and "times" for a ratio that the program itself has formed: their
+	 * goals are no ratios to another driver.
+	 */
+	const char *unit;
 	const char *goal;	/* "-" if there is none */
 	const char *what;	/* one line for people */
 };

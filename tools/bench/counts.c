@@ -16,6 +16,7 @@
 static const struct figure figures[] = {
 	{ "register_reads", "count", "-", "register reads per job" },
 	{ "register_writes", "count", "-", "register writes per job, doorbells included" },
+	{ "register_accesses", "accesses", "1.0", "register accesses per job, doorbells included" },
 	{ "doorbells", "count", "1", "doorbells per job" },
 	{ "interrupts", "count", "-", "interrupts per job" },
 };
@@ -23,6 +24,7 @@ static const struct figure figures[] = {
 static const char *const counted[COUNT(figures)][4] = {
 	{ "mmio_read" },
 	{ "mmio_write" },
+	{ "mmio_read", "mmio_write" },
 	{ "doorbell_csg", "doorbell_global" },
 	{ "irq_job", "irq_mmu", "irq_gpu" },
 };

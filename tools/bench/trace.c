@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,9 +95,22 @@ void trace_filter(const char *event, const char *filter)
 	MUST(set(name, filter));
 }
 
+/* The buffer is emptied by whoever truncates it; what is written there is of no interest. */
+static void empty(void)
+{
+	char path[192];
+	int fd;
+
+	path_of(path, sizeof(path), "trace");
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
 void trace_start(void)
 {
-	MUST(set("trace", "0"));
+	empty();
 	MUST(set("tracing_on", "1"));
 }
 
@@ -175,7 +189,7 @@ void trace_stop(void (*take)(const struct trace_event *event, void *data), void 
 	}
 	fclose(file);
 	MUST(set("events/enable", "0"));
-	MUST(set("trace", "0"));
+	empty();
 }
 
 const char *trace_field(const struct trace_event *event, const char *key)

@@ -14,6 +14,7 @@
 
 #include "bench.h"
 #include "job.h"
+#include "power.h"
 #include "trace.h"
 
 static const struct figure figures[] = {
@@ -112,8 +113,11 @@ static void run(void)
 
 	trace_open();
 	job_open(&job, 1);
+	/* When the GPU was off in between, a decision of the scheduler follows: no cost of a job. */
+	power_keep_on(&job.rig.gpu, true);
 	measure(&job, "worker_wakeups", 1);
 	measure(&job, "worker_wakeups_in_flight", IN_FLIGHT);
+	power_keep_on(&job.rig.gpu, false);
 	job_close(&job);
 	trace_close();
 }
