@@ -3,15 +3,13 @@
  * Fences that others still hold when the driver's module is unloaded. What has not signalled by then
  * signals when the file is closed, and everything can be asked for without the module.
  */
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/sync_file.h>
-
 #include "device.h"
 #include "suite.h"
+#include "syncfile.h"
 
 #define LIMIT	600		/* seconds, for a slow kernel on a busy machine */
 
@@ -40,39 +38,6 @@ FIXTURE_TEARDOWN(unload)
 		module_load(self->path);
 }
 
-static int export_fence(const struct gpu *gpu, uint32_t handle)
-{
-	struct drm_syncobj_handle args = {
-		.handle = handle,
-		.flags = DRM_SYNCOBJ_HANDLE_TO_FD_FLAGS_EXPORT_SYNC_FILE,
-	};
-
-	return gpu_ioctl(gpu->fd, DRM_IOCTL_SYNCOBJ_HANDLE_TO_FD, &args) ? -1 : args.fd;
-}
-
-/* 1 signalled, 0 not yet, negative: signalled with that error. */
-static int status_of(int file)
-{
-	struct sync_fence_info fences[4] = { 0 };
-	struct sync_file_info args = { .num_fences = 4, .sync_fence_info = (uintptr_t)fences };
-
-	return gpu_ioctl(file, SYNC_IOC_FILE_INFO, &args) ? -EBADF : args.status;
-}
-
-static bool is_ready(int file, int timeout_ms)
-{
-	struct pollfd poller = { .fd = file, .events = POLLIN };
-
-	return poll(&poller, 1, timeout_ms) == 1;
-}
-
-static int merge(int file, int other)
-{
-	struct sync_merge_data args = { .name = "merged", .fd2 = other };
-
-	return gpu_ioctl(file, SYNC_IOC_MERGE, &args) ? -1 : args.fence;
-}
-
 /* The last user of a closed file may be a worker. */
 static int unload(struct gpu *gpu)
 {
@@ -96,11 +61,11 @@ static pid_t ask_all_the_time(struct rig *rig, int first, int second)
 		return pid;
 	rig_abandon(rig);
 	for (;;) {
-		int both = merge(first, second);
+		int both = syncfile_merge(first, second);
 
-		if (both < 0 || status_of(first) == -EBADF || status_of(both) == -EBADF)
+		if (both < 0 || syncfile_status(first) == -EBADF || syncfile_status(both) == -EBADF)
 			_exit(1);
-		is_ready(both, 0);
+		syncfile_ready(both, 0);
 		close(both);
 	}
 }
@@ -116,33 +81,33 @@ TEST_F_TIMEOUT(unload, fences_outlive_the_module, LIMIT)
 
 	cs_put32(&done, rig->data.va, 1);
 	ASSERT_EQ(1, rig_run(rig, 0, &done));
-	signalled = export_fence(&gpu, rig->sync);
+	signalled = syncfile_export(&gpu, rig->sync);
 	cs_spin_while_zero(&busy, rig->data.va + 4);
 	ASSERT_EQ(0, sync_create(&gpu, false, &sync));
 	ASSERT_EQ(0, group_run(&gpu, rig->group, 1, rig_stream_va(rig, &busy), cs_bytes(&busy), sync));
-	pending = export_fence(&gpu, sync);
-	both = merge(signalled, pending);
+	pending = syncfile_export(&gpu, sync);
+	both = syncfile_merge(signalled, pending);
 	ASSERT_TRUE(signalled >= 0 && pending >= 0 && both >= 0);
-	EXPECT_EQ(1, status_of(signalled));
-	EXPECT_EQ(0, status_of(pending));
-	EXPECT_FALSE(is_ready(both, 0));
+	EXPECT_EQ(1, syncfile_status(signalled));
+	EXPECT_EQ(0, syncfile_status(pending));
+	EXPECT_FALSE(syncfile_ready(both, 0));
 	pid = ask_all_the_time(rig, pending, signalled);
 	ASSERT_LT(0, pid);
 	sleep_ms(50);
 
 	rig_abandon(rig);
 	/* The job cannot end by itself any more. */
-	EXPECT_TRUE(is_ready(pending, 20000));
-	EXPECT_GT(0, status_of(pending));
+	EXPECT_TRUE(syncfile_ready(pending, 20000));
+	EXPECT_GT(0, syncfile_status(pending));
 	ASSERT_EQ(0, unload(&gpu));
 	self->loaded = false;
-	EXPECT_EQ(1, status_of(signalled));
-	EXPECT_GT(0, status_of(pending));
-	EXPECT_GT(0, status_of(both));
-	EXPECT_TRUE(is_ready(both, 0));
-	other = merge(pending, both);
+	EXPECT_EQ(1, syncfile_status(signalled));
+	EXPECT_GT(0, syncfile_status(pending));
+	EXPECT_GT(0, syncfile_status(both));
+	EXPECT_TRUE(syncfile_ready(both, 0));
+	other = syncfile_merge(pending, both);
 	EXPECT_LE(0, other);
-	EXPECT_TRUE(is_ready(other, 0));
+	EXPECT_TRUE(syncfile_ready(other, 0));
 	close(both);
 	close(other);
 	sleep_ms(50);
@@ -158,13 +123,13 @@ TEST_F_TIMEOUT(unload, fences_outlive_the_module, LIMIT)
 	busy = rig_stream(rig, 0);
 	cs_spin_while_zero(&busy, rig->data.va);
 	ASSERT_EQ(0, rig_submit(rig, 0, &busy));
-	other = export_fence(&gpu, rig->sync);
-	both = merge(other, signalled);
+	other = syncfile_export(&gpu, rig->sync);
+	both = syncfile_merge(other, signalled);
 	ASSERT_LE(0, both);
-	EXPECT_FALSE(is_ready(both, 20));
+	EXPECT_FALSE(syncfile_ready(both, 20));
 	rig->data.u32[0] = 1;
-	EXPECT_TRUE(is_ready(both, 20000));
-	EXPECT_EQ(1, status_of(both));
+	EXPECT_TRUE(syncfile_ready(both, 20000));
+	EXPECT_EQ(1, syncfile_status(both));
 	close(both);
 	close(other);
 	close(signalled);
@@ -187,7 +152,7 @@ TEST_F_TIMEOUT(unload, a_job_can_wait_for_a_fence_of_the_module_before, LIMIT)
 
 	cs_put32(&cs, rig->data.va, 1);
 	ASSERT_EQ(1, rig_run(rig, 0, &cs));
-	args.fd = export_fence(&gpu, rig->sync);
+	args.fd = syncfile_export(&gpu, rig->sync);
 	ASSERT_LE(0, args.fd);
 	rig_abandon(rig);
 	ASSERT_EQ(0, unload(&gpu));
