@@ -511,6 +511,65 @@ TEST_F_TIMEOUT(reset, firmware_that_does_not_boot_again_loses_the_device_until_i
 	EXPECT_EQ(1, put_anew(rig, 6));
 }
 
+static void read_all(const struct gpu *gpu, const char *file)
+{
+	char path[64], text[4096];
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/%s",
+		 gpu->node + strcspn(gpu->node, "0123456789"), file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	do {
+		got = fd < 0 ? 0 : read(fd, text, sizeof(text));
+	} while (got > 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The reset is slow, and another processor tries all that may touch a register; the model would tell. */
+TEST_F_TIMEOUT(reset, nobody_touches_a_register_during_one, 60)
+{
+	struct resetter resetter = { .file = self->file };
+	struct rig *rig = &self->rig;
+	struct drm_panthor_timestamp_info info;
+	struct cs cs = rig_stream(rig, 29);
+	uint32_t tries = 0;
+
+	SKIP_UNLESS_BY_HAND();
+	cs_put32(&cs, rig->data.va + 8, 1);
+	assemble(_metadata, self, 2);
+	ASSERT_EQ(0, hwmodel_inject("soft-reset delay 300000000"));
+	for (uint32_t i = 0; i < 3; i++) {
+		ASSERT_EQ(0, hwmodel_read(&self->before));
+		ASSERT_EQ(0, pthread_create(&resetter.thread, NULL, reset_once, &resetter));
+		ASSERT_EQ(0, wait_resets(&self->before, 1));
+		while (!since(&self->before, "mcu_boot")) {
+			EXPECT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, 0, 0x20000000, PAGE,
+					    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC));
+			EXPECT_EQ(0, vm_unmap(&rig->gpu, rig->vm, 0x20000000, PAGE));
+			EXPECT_EQ(0, group_run(&rig->gpu, rig->group, 0, rig_stream_va(rig, &cs),
+					       cs_bytes(&cs), rig->sync));
+			EXPECT_LE(0, gpu_fdinfo(&rig->gpu, "drm-cycles-panthor"));
+			read_all(&rig->gpu, "sched");
+			read_all(&rig->gpu, "gems");
+			/* It waits for the end. */
+			if (++tries % 8 == 0) {
+				memset(&info, 0, sizeof(info));
+				EXPECT_EQ(0, gpu_query(&rig->gpu, DRM_PANTHOR_DEV_QUERY_TIMESTAMP_INFO,
+						       &info, sizeof(info)));
+			}
+			sleep_ms(2);
+		}
+		pthread_join(resetter.thread, NULL);
+		EXPECT_EQ(0, resetter.ret);
+		EXPECT_EQ(1, rig_wait(rig));
+		EXPECT_EQ(0, hwmodel_records());
+	}
+	EXPECT_LT(3, tries);
+	EXPECT_EQ(0, dismiss(_metadata, self, 2));
+}
+
 static void *reset_all_the_time(void *data)
 {
 	struct resetter *resetter = data;
