@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * System sleep, by the kernel's own rehearsal of it: everything is done up to the level, and undone after
+ * a second. Needs root, and CONFIG_PM_SLEEP_DEBUG.
+ */
+#ifndef SELFTEST_SLEEP_H
+#define SELFTEST_SLEEP_H
+
+#include <stdbool.h>
+
+/* Whether this kernel can do it. */
+bool system_sleep_possible(const char *state, const char *level);
+/* To "freeze" or "mem", up to "devices" or "core", and back. 0 or a negative errno. */
+int system_sleep(const char *state, const char *level);
+
+#endif
