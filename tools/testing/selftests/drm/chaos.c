@@ -191,11 +191,10 @@ static enum end misbehave(struct world *world, struct client *client, uint32_t *
 		return GONE;
 	TRY(world, "set-up of a bad group", ret);
 	cs = rig_stream(&bad, 0);
-	if (how) {
+	if (how)
 		cs_invalid(&cs);
-	} else {
+	else
 		cs_copy(&cs, NOWHERE, bad.data.va, 0);
-	}
 	ret = rig_submit(&bad, 0, &cs);
 	if (!ret) {
 		ret = syncfile_export(&bad.gpu, bad.sync);
