@@ -232,6 +232,7 @@ static enum end work_once(struct world *world, struct client *client, bool leave
 	uint32_t word = 4 * (number(state) % 256), value = number(state);
 	struct cs copy = rig_stream(rig, 0), add = rig_stream(rig, 1);
 	bool queued = number(state) % 2;
+	int fence, copied;
 	enum end end;
 
 	client->source.u32[(offset + page * PAGE) / 4] = value;
@@ -254,7 +255,12 @@ static enum end work_once(struct world *world, struct client *client, bool leave
 		atomic_fetch_add(&world->silent, 1);
 		return FAILED;
 	}
-	if (syncfile_status(client->fence) < 0) {
+	fence = syncfile_export(&rig->gpu, client->copied);
+	TRY(world, "export", fence);
+	copied = syncfile_status(fence);
+	close(fence);
+	/* The second job runs, even if the first has failed. */
+	if (syncfile_status(client->fence) < 0 || copied < 0) {
 		uint32_t now, fatal;
 
 		TRY(world, "state", group_state(&rig->gpu, client->group[second], &now, &fatal));
