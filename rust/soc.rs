@@ -35,6 +35,8 @@ pub mod opp;
 pub mod pgtable;
 #[path = "soc/pm.rs"]
 pub mod pm;
+#[path = "soc/probe.rs"]
+pub mod probe;
 #[path = "soc/reset.rs"]
 pub mod reset;
 #[path = "soc/wait.rs"]

@@ -16,6 +16,8 @@ use kernel::{
     sync::Arc, //
 };
 
+use crate::probe;
+
 /// A clock to ask for.
 #[derive(Clone, Copy)]
 pub struct ClkSpec {
@@ -54,14 +56,22 @@ impl<const N: usize> Clocks<N> {
     /// # Errors
     ///
     /// What the clock framework says, notably `EPROBE_DEFER`; `ENOENT` for a mandatory clock that
-    /// the device tree does not have.
+    /// the device tree does not have. The clock is named in the log.
     pub fn get(dev: &Device<Bound>, specs: [ClkSpec; N]) -> Result<Self> {
         let mut clocks = KVec::with_capacity(N, GFP_KERNEL)?;
         for spec in specs {
+            let missing = |err| {
+                let why = fmt!(
+                    "no clock \"{}\": check clocks and clock-names in the device tree, and the driver \
+                     of the clock controller",
+                    spec.name
+                );
+                probe::failed(dev, err, why)
+            };
             let entry = if spec.optional {
-                Entry::Optional(OptionalClk::get(dev, Some(spec.name))?)
+                Entry::Optional(OptionalClk::get(dev, Some(spec.name)).map_err(missing)?)
             } else {
-                Entry::Mandatory(Clk::get(dev, Some(spec.name))?)
+                Entry::Mandatory(Clk::get(dev, Some(spec.name)).map_err(missing)?)
             };
             clocks.push(entry, GFP_KERNEL)?;
         }

@@ -11,7 +11,10 @@ use core::ptr::NonNull;
 
 use kernel::{
     bindings,
-    device::Bound,
+    device::{
+        Bound,
+        Device, //
+    },
     io::{
         resource::Resource,
         IoBase,
@@ -25,6 +28,8 @@ use kernel::{
     platform,
     prelude::*,
 };
+
+use crate::probe;
 
 /// An address range that nobody else claims.
 ///
@@ -81,9 +86,9 @@ impl<const SIZE: usize> Registers<SIZE> {
     /// # Errors
     ///
     /// `ENODEV` if there is no such resource, `EBUSY` if it is claimed already, `EINVAL` if it is
-    /// smaller than `SIZE`, `ENOMEM`.
+    /// smaller than `SIZE`, `ENOMEM`. It is said which window of registers cannot be used.
     pub fn map(dev: &platform::Device<Bound>, index: u32, name: &'static CStr) -> Result<Self> {
-        Self::map_resource(dev.resource_by_index(index).ok_or(ENODEV)?, name)
+        Self::map_resource(dev.as_ref(), dev.resource_by_index(index), name)
     }
 
     /// As [`Registers::map`], for the entry `entry` of the device's `reg-names`.
@@ -92,10 +97,27 @@ impl<const SIZE: usize> Registers<SIZE> {
         entry: &CStr,
         name: &'static CStr,
     ) -> Result<Self> {
-        Self::map_resource(dev.resource_by_name(entry).ok_or(ENODEV)?, name)
+        Self::map_resource(dev.as_ref(), dev.resource_by_name(entry), name)
     }
 
-    fn map_resource(resource: &Resource, name: &'static CStr) -> Result<Self> {
+    fn map_resource(
+        dev: &Device<Bound>,
+        resource: Option<&Resource>,
+        name: &'static CStr,
+    ) -> Result<Self> {
+        resource
+            .ok_or(ENODEV)
+            .and_then(|resource| Self::map_range(resource, name))
+            .map_err(|err| {
+                let why = fmt!(
+                    "cannot map the registers {name}: check reg and reg-names in the device tree, and \
+                     /proc/iomem for another driver that has them"
+                );
+                probe::failed(dev, err, why)
+            })
+    }
+
+    fn map_range(resource: &Resource, name: &'static CStr) -> Result<Self> {
         let start = resource.start();
         let size: usize = resource.size().try_into()?;
         if size < SIZE {

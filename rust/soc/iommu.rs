@@ -59,6 +59,7 @@ use crate::{
         Gate,
         Opened, //
     },
+    probe,
     raw_device, //
 };
 
@@ -264,11 +265,19 @@ impl Master {
     /// # Errors
     ///
     /// `ENODEV` if it is not, for good: the driver core asks a driver to probe only after the IOMMU's.
+    /// That is said.
     pub fn new(dev: &Device<Bound>) -> Result<Self> {
         // SAFETY: The device is bound.
         let group = unsafe { shims::c::shim_iommu_group_get(raw_device(dev)) };
+        let group = NonNull::new(group).ok_or_else(|| {
+            let why = fmt!(
+                "behind no IOMMU: check iommus in the device tree, and that the driver of that IOMMU \
+                 is there and has probed"
+            );
+            probe::failed(dev, ENODEV, why)
+        })?;
         // INVARIANT: The function has returned a reference.
-        let group = Group(NonNull::new(group).ok_or(ENODEV)?);
+        let group = Group(group);
         let plain: &Device = dev;
         let link = Link {
             dev: plain.into(),

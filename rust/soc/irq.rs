@@ -25,12 +25,15 @@ use kernel::{
         c_uint,
         c_void, //
     },
+    fmt,
     irq::IrqRequest,
     platform,
     prelude::*,
     str::CStrExt,
     sync::Arc, //
 };
+
+use crate::probe;
 
 /// What the hard half of a handler found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +66,8 @@ pub struct Irq<T: IrqHandler> {
 }
 
 impl<T: IrqHandler> Irq<T> {
-    /// Requests the interrupt `req`, which shows up as `label` in `/proc/interrupts`.
-    ///
-    /// # Errors
-    ///
-    /// `EBUSY` if the line is taken and not shared by everybody; others as the irqchip says.
-    pub fn request(
+    /// Requests the interrupt `req`.
+    fn request(
         req: &IrqRequest<'_>,
         label: &'static CStr,
         shared: bool,
@@ -97,7 +96,26 @@ impl<T: IrqHandler> Irq<T> {
         })
     }
 
-    /// As [`Irq::request`], for the entry `name` of the device's `interrupt-names`.
+    /// Requests the device's interrupt `index`, which shows up as `label` in `/proc/interrupts`.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if there is none, `EBUSY` if the line is taken and not shared by everybody,
+    /// `EPROBE_DEFER` if the irqchip is not there yet; others as that one says. It is said which
+    /// interrupt cannot be used.
+    pub fn request_by_index(
+        pdev: &platform::Device<Bound>,
+        index: u32,
+        label: &'static CStr,
+        shared: bool,
+        handler: Arc<T>,
+    ) -> Result<Self> {
+        pdev.optional_irq_by_index(index)
+            .and_then(|req| Self::request(&req, label, shared, handler))
+            .map_err(|err| unusable(pdev, fmt!("{index}"), err))
+    }
+
+    /// As [`Irq::request_by_index`], for the entry `name` of the device's `interrupt-names`.
     pub fn request_by_name(
         pdev: &platform::Device<Bound>,
         name: &CStr,
@@ -105,7 +123,9 @@ impl<T: IrqHandler> Irq<T> {
         shared: bool,
         handler: Arc<T>,
     ) -> Result<Self> {
-        Self::request(&pdev.irq_by_name(name)?, label, shared, handler)
+        pdev.optional_irq_by_name(name)
+            .and_then(|req| Self::request(&req, label, shared, handler))
+            .map_err(|err| unusable(pdev, fmt!("\"{name}\""), err))
     }
 
     /// The handler.
@@ -138,15 +158,30 @@ impl<T: IrqHandler> Irq<T> {
     }
 }
 
+fn unusable(pdev: &platform::Device<Bound>, which: fmt::Arguments<'_>, err: Error) -> Error {
+    let why = fmt!(
+        "cannot use the interrupt {which}: check interrupts and interrupt-names in the device \
+         tree, and the driver of the interrupt controller"
+    );
+    probe::failed(pdev.as_ref(), err, why)
+}
+
 /// A line, whoever is on it: for what no handler may see, not even that of another device.
 ///
 /// Not to be kept beyond the time for which the driver is bound: the number may be another line's then.
 pub struct Line(c_uint);
 
 impl Line {
-    /// The line of an interrupt.
-    pub fn new(req: &IrqRequest<'_>) -> Self {
-        Self(req.irq())
+    /// The line of the device's interrupt `index`.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if there is none, `EPROBE_DEFER` if the irqchip is not there yet; others as that one
+    /// says. It is said which interrupt cannot be used.
+    pub fn by_index(pdev: &platform::Device<Bound>, index: u32) -> Result<Self> {
+        pdev.optional_irq_by_index(index)
+            .map(|req| Self(req.irq()))
+            .map_err(|err| unusable(pdev, fmt!("{index}"), err))
     }
 
     /// Disables the line until what this returns is dropped, and waits for all handlers and their

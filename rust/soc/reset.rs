@@ -21,7 +21,10 @@ use kernel::{
     },
 };
 
-use crate::raw_device;
+use crate::{
+    probe,
+    raw_device, //
+};
 
 /// A line.
 ///
@@ -51,13 +54,20 @@ impl Resets {
     /// # Errors
     ///
     /// What the framework says: `EPROBE_DEFER`, `ENOENT` for one that is not in the device tree,
-    /// `EBUSY` for one that somebody else uses.
+    /// `EBUSY` for one that somebody else uses. The line is named in the log.
     pub fn get(dev: &Device<Bound>, names: &[&CStr]) -> Result<Self> {
         let mut lines = KVec::with_capacity(names.len(), GFP_KERNEL)?;
         for name in names {
             // SAFETY: The device is bound, and the name a C string.
             let line = from_err_ptr(unsafe {
                 shims::c::shim_reset_get(raw_device(dev), name.as_char_ptr())
+            })
+            .map_err(|err| {
+                let why = fmt!(
+                    "no reset line \"{name}\": check resets and reset-names in the device tree, and \
+                     the driver of the reset controller"
+                );
+                probe::failed(dev, err, why)
             })?;
             // INVARIANT: It was got just now.
             lines.push(Line(NonNull::new(line).ok_or(ENOENT)?), GFP_KERNEL)?;

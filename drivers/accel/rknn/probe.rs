@@ -22,7 +22,6 @@ use kernel::{
     of,
     platform,
     prelude::*,
-    regulator,
     sync::Arc, //
 };
 use soc::{
@@ -103,50 +102,41 @@ pub(crate) struct Data {
     _mapped: RevokeOnDrop<Windows>,
 }
 
-/// Names what is missing, unless it may still come.
-fn say<T>(dev: &device::Device, what: &str, result: Result<T>) -> Result<T> {
-    result.inspect_err(|err| {
-        if *err != EPROBE_DEFER {
-            dev_err!(dev, "{what}: {err:?}\n");
-        }
-    })
-}
-
 fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u32) -> Result<Data> {
     let dev: &device::Device<device::Bound> = pdev.as_ref();
     let plain: &device::Device = dev;
 
     let domains = PowerDomains::attach(dev)?;
+    // Without one, the power domain brings it.
     for supply in [c"npu", c"sram"] {
-        match regulator::devm_enable_optional(dev, supply) {
-            // The power domain brings it, then.
-            Err(err) if err == ENODEV => {}
-            result => say(dev, "no supply", result)?,
-        }
+        soc::probe::enable_supply(dev, supply)?;
     }
-    let master = say(dev, "not behind an IOMMU", Master::new(dev))?;
-    let resets = say(dev, "no resets", Resets::get(dev, &[c"srst_a", c"srst_h"]))?;
+    let master = Master::new(dev)?;
+    let resets = Resets::get(dev, &[c"srst_a", c"srst_h"])?;
     let names: [_; CLOCKS] = [c"aclk", c"hclk", c"npu", c"pclk"];
     let specs = names.map(|name| ClkSpec {
         name,
         optional: false,
     });
-    let clocks = say(dev, "no clocks", Clocks::get(dev, specs))?;
-    let windows = say(dev, "no registers", Windows::map(pdev))?;
+    let clocks = Clocks::get(dev, specs)?;
+    let windows = Windows::map(pdev)?;
     let regs = Arc::pin_init(Regs::new(windows), GFP_KERNEL)?;
     let mapped = RevokeOnDrop(regs.clone());
 
     let tables = Arc::pin_init(Tables::new(), GFP_KERNEL)?;
     let power = Power::new(Arc::new(clocks, GFP_KERNEL)?, regs.clone(), tables.clone());
-    let runtime = Runtime::start(dev, domains, Arc::pin_init(power, GFP_KERNEL)?);
-    let mut runtime = say(dev, "cannot be switched on", runtime)?;
-    let interrupt = pdev.irq_by_index(0)?;
+    let power = Arc::pin_init(power, GFP_KERNEL)?;
+    let mut runtime = Runtime::start(dev, domains, power).map_err(|err| {
+        let why =
+            fmt!("cannot be switched on: check its clocks, its supplies and its power domain");
+        soc::probe::failed(dev, err, why)
+    })?;
     let core = Core::new(Parts {
         dev: plain.into(),
         index,
         regs: regs.clone(),
         resets,
-        interrupt: Line::new(&interrupt),
+        interrupt: Line::by_index(pdev, 0)?,
         master,
         tables,
         handle: runtime.handle().clone(),
@@ -154,13 +144,8 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     })?;
     let retired = Retired(core.clone());
     let version = regs.enter().ok_or(ENODEV)?.version();
-    let irq = Irq::request(
-        &interrupt,
-        c"rknn",
-        true,
-        Arc::new(Interrupt(core.clone()), GFP_KERNEL)?,
-    );
-    let irq = say(dev, "no interrupt", irq)?;
+    let interrupt = Arc::new(Interrupt(core.clone()), GFP_KERNEL)?;
+    let irq = Irq::request_by_index(pdev, 0, c"rknn", true, interrupt)?;
 
     runtime.autosuspend(AUTOSUSPEND_MS);
     npu.sched().join(&core)?;

@@ -64,6 +64,17 @@ pub(crate) struct Scaling {
     load: Arc<Load>,
 }
 
+/// Why there is no choice although there are operating points.
+fn reason(err: Error) -> &'static str {
+    if err == ENODEV {
+        "there is one operating point"
+    } else if err == ENOSYS {
+        "the kernel is without CONFIG_PM_DEVFREQ"
+    } else {
+        "devfreq refuses, is CONFIG_DEVFREQ_GOV_SIMPLE_ONDEMAND there?"
+    }
+}
+
 impl Scaling {
     /// For a GPU whose clocks do not run yet.
     ///
@@ -85,7 +96,15 @@ impl Scaling {
             Err(err) if err == EPROBE_DEFER || err == ENOMEM => return Err(err),
             Err(err) => {
                 let hz = supplies.core_hz();
-                dev_info!(dev, "the core clock stays at {hz} Hz: {err:?}\n");
+                if supplies.has_points() {
+                    dev_info!(dev, "the core clock stays at {hz} Hz: {}\n", reason(err));
+                } else {
+                    dev_warn!(
+                        dev,
+                        "no operating points, the core clock stays at {hz} Hz: check \
+                         operating-points-v2 in the device tree, and CONFIG_PM_OPP\n"
+                    );
+                }
                 None
             }
         };

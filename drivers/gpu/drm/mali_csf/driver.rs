@@ -192,9 +192,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     let domains = PowerDomains::attach(dev)?;
     let supplies = Arc::new(Supplies::on(dev)?, GFP_KERNEL)?;
     let scaling = Scaling::new(dev, &supplies)?;
-    let window = Window::map(pdev, 0, c"mali_csf").inspect_err(|err| {
-        dev_err!(dev, "no usable register window: {err:?}\n");
-    })?;
+    let window = Window::map(pdev, 0, c"mali_csf")?;
     let regs = Arc::pin_init(Regs::new(window), GFP_KERNEL)?;
     let gate = RevokeOnDrop(regs.clone());
     let flush_id = FlushId::new(ddev, pdev.resource_by_index(0).ok_or(ENODEV)?)?;

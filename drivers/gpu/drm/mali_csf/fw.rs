@@ -266,7 +266,12 @@ impl Mcu {
             let hw = regs::enter(regs)?;
             if IntBlock::Job.rawstat(&hw) & JOB_GLOBAL == 0 {
                 let state = McuState::from(hw.read(MCU_STATUS));
-                dev_err!(dev, "firmware does not boot, MCU is {}\n", state.name());
+                dev_err!(
+                    dev,
+                    "firmware does not boot, MCU is {}: install the file that linux-firmware has for \
+                     this GPU\n",
+                    state.name()
+                );
                 return Err(ETIMEDOUT);
             }
         }

@@ -157,8 +157,7 @@ impl<T: Events> Requested<T> {
             line: line.clone(),
             events,
         };
-        let irq = Irq::request_by_name(dev, name, label, true, Arc::new(handler, GFP_KERNEL)?)
-            .inspect_err(|err| dev_err!(dev, "no usable interrupt \"{name}\": {err:?}\n"))?;
+        let irq = Irq::request_by_name(dev, name, label, true, Arc::new(handler, GFP_KERNEL)?)?;
         Ok(Arc::new(Self { line, irq }, GFP_KERNEL)?)
     }
 

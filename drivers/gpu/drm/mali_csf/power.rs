@@ -25,7 +25,6 @@ use kernel::{
         Device, //
     },
     prelude::*,
-    regulator,
     sync::Arc, //
 };
 use soc::{
@@ -34,6 +33,7 @@ use soc::{
         Clocks, //
     },
     opp::Opp,
+    probe, //
 };
 
 /// The core clock's place among the clocks.
@@ -67,26 +67,34 @@ impl Supplies {
                 clock(c"stacks", true),
                 clock(c"coregroup", true),
             ],
-        )
-        .inspect_err(|err| say(dev, "no clock \"core\"", *err))?;
+        )?;
 
         let opp = match Opp::from_dt(dev, c"mali") {
             Err(err) if err == ENODEV => None,
-            result => Some(result.inspect_err(|err| say(dev, "no operating points", *err))?),
+            result => Some(result.map_err(|err| {
+                let why = fmt!(
+                    "cannot use the operating points: check operating-points-v2 and mali-supply in \
+                     the device tree, and the driver of that regulator"
+                );
+                probe::failed(dev, err, why)
+            })?),
         };
         // The OPP core switches the first one on as well, and takes no notice if that fails. If there is
         // none, the power domain sees to it; without the second, the memories hang on the first.
-        for (name, what) in [(c"mali", "no mali-supply"), (c"sram", "no sram-supply")] {
-            match regulator::devm_enable_optional(dev, name) {
-                Err(err) if err == ENODEV => {}
-                result => result.inspect_err(|err| say(dev, what, *err))?,
-            }
+        for name in [c"mali", c"sram"] {
+            probe::enable_supply(dev, name)?;
         }
         let initial_rate = opp
             .as_ref()
             .map(|opp| opp.set_initial(clocks.rate(CORE)))
             .transpose()
-            .inspect_err(|err| say(dev, "cannot set an operating point", *err))?;
+            .map_err(|err| {
+                let why = fmt!(
+                    "cannot set an operating point: check that the supply \"mali\" has the voltages \
+                     of the operating points"
+                );
+                probe::failed(dev, err, why)
+            })?;
         Ok(Self {
             clocks: Arc::new(clocks, GFP_KERNEL)?,
             opp,
@@ -108,12 +116,17 @@ impl Supplies {
     pub(crate) fn clock(&self, dev: &Device) -> Result<Clocked> {
         self.clocks
             .enable()
-            .inspect_err(|err| say(dev, "cannot switch the clocks on", *err))
+            .inspect_err(|err| dev_err!(dev, "cannot switch the clocks on: {err:?}\n"))
     }
 
     /// Rate of the core clock in Hz.
     pub(crate) fn core_hz(&self) -> u64 {
         u64::try_from(self.rate().as_hz()).unwrap_or(0)
+    }
+
+    /// Whether there are operating points.
+    pub(crate) fn has_points(&self) -> bool {
+        self.opp.is_some()
     }
 
     /// Rate of the operating point that was set first, if there are such points.
@@ -133,12 +146,5 @@ impl Supplies {
     /// `ENODEV` without operating points; what the clock or the supply fails with.
     pub(crate) fn set_rate(&self, rate: Hertz) -> Result {
         self.opp.as_ref().ok_or(ENODEV)?.set_rate(rate)
-    }
-}
-
-/// Names the resource that is missing, unless it may still come.
-fn say(dev: &Device, what: &str, err: Error) {
-    if err != EPROBE_DEFER {
-        dev_err!(dev, "{what}: {err:?}\n");
     }
 }

@@ -87,7 +87,10 @@ struct Parser<'a> {
 impl Parser<'_> {
     /// Names the field that is wrong.
     fn bad(&self, field: &str, value: u32) -> Error {
-        dev_err!(self.dev, "firmware interface: bad {field} {value:#x}\n");
+        dev_err!(
+            self.dev,
+            "firmware interface: bad {field} {value:#x}: install another version of linux-firmware\n"
+        );
         EINVAL
     }
 

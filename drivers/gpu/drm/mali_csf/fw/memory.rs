@@ -71,10 +71,20 @@ impl Memory {
     ) -> Result<(Arc<Self>, Vmap)> {
         let (major, minor) = arch;
         let path = CString::try_from_fmt(fmt!("arm/mali/arch{major}.{minor}/mali_csffw.bin"))?;
-        let file = firmware::Firmware::request(&path, dev)
-            .inspect_err(|err| dev_err!(dev, "no firmware {path:?}: {err:?}\n"))?;
+        let path: &CStr = &path;
+        let file = firmware::Firmware::request_nowarn(path, dev).inspect_err(|err| {
+            let err = err.to_errno();
+            dev_err!(
+                dev,
+                "no firmware {path} (error {err}): install linux-firmware, on Debian \
+                 firmware-misc-nonfree\n"
+            );
+        })?;
         let image = Image::parse(file.data()).map_err(|err| {
-            dev_err!(dev, "firmware {path:?}: {err}\n");
+            dev_err!(
+                dev,
+                "firmware {path} is damaged or not known ({err}): install linux-firmware's file again\n"
+            );
             EINVAL
         })?;
         if let Some(sha) = image.git_sha() {

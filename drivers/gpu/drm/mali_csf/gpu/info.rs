@@ -68,14 +68,22 @@ impl Info {
     pub(crate) fn read(dev: &device::Device, hw: &Hw<'_>, coherent: bool) -> Result<Self> {
         let id = hw.read(GPU_ID);
         if id.into_raw() == 0 {
-            dev_err!(dev, "no GPU answers\n");
+            dev_err!(
+                dev,
+                "no GPU answers, its id reads 0: check clocks, power-domains and mali-supply in the \
+                 device tree\n"
+            );
             return Err(ENXIO);
         }
         let arch = id.arch_major().get();
         if !(ARCH_FIRST..=ARCH_LAST).contains(&arch) {
+            let advice = match arch < ARCH_FIRST {
+                true => "it has no command streams, panfrost drives those",
+                false => "it is newer than this driver, look for a newer one",
+            };
             dev_err!(
                 dev,
-                "GPU id {:#x}: architecture {arch} is not supported\n",
+                "GPU id {:#x}: architecture {arch} is not supported: {advice}\n",
                 id.into_raw()
             );
             return Err(EOPNOTSUPP);
@@ -86,7 +94,10 @@ impl Info {
             (false, _) => coherency::NONE,
             (true, true) => coherency::ACE_LITE,
             (true, false) => {
-                dev_err!(dev, "device is coherent, but the GPU has no ACE-Lite\n");
+                dev_err!(
+                    dev,
+                    "the GPU has no ACE-Lite: check dma-coherent in the device tree\n"
+                );
                 return Err(ENOTSUPP);
             }
         };

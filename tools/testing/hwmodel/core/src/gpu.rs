@@ -545,6 +545,7 @@ impl Gpu {
                 return Err(InjectError::Argument);
             }
             Misbehaviour::FaultVa { .. } => (),
+            Misbehaviour::GpuId(id) => bus.gpu.inject_id(id),
             Misbehaviour::FaultGpu { code, address } => {
                 bus.gpu.fault(&mut bus.env, code, address);
             }

@@ -73,6 +73,8 @@ pub struct GpuControl {
     reset_hangs: u32,
     /// Flushes that shall hang.
     flush_hangs: u32,
+    /// GPU_ID.
+    id: u32,
 }
 
 impl GpuControl {
@@ -99,6 +101,7 @@ impl GpuControl {
             flush_ns: FLUSH_NS,
             reset_hangs: 0,
             flush_hangs: 0,
+            id: product.gpu_id,
         }
     }
 
@@ -176,7 +179,7 @@ impl GpuControl {
         let [texture0, texture1, texture2, texture3] = product.texture_features;
         let [override0, override1] = self.pwr_override;
         match off {
-            0x00 => product.gpu_id,
+            0x00 => self.id,
             0x04 => product.l2_features,
             0x08 => product.core_features,
             0x0c => product.tiler_features,
@@ -406,6 +409,10 @@ impl GpuControl {
         self.reset_hangs = n;
     }
 
+    pub(crate) fn inject_id(&mut self, id: u32) {
+        self.id = id;
+    }
+
     pub(crate) fn inject_reset_ns(&mut self, ns: u64) {
         self.reset_ns = ns;
     }
@@ -420,6 +427,7 @@ impl GpuControl {
 
     /// What hung goes on from now.
     pub(crate) fn clear_injections(&mut self, now: u64) {
+        self.id = self.product.gpu_id;
         self.reset_hangs = 0;
         self.reset_ns = RESET_NS;
         self.flush_hangs = 0;

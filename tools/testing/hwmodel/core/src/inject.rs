@@ -69,6 +69,7 @@ pub const HELP: &[(&str, &str)] = &[
         "fault gpu CODE ADDRESS",
         "the GPU reports a fault of its own",
     ),
+    ("gpu id VALUE", "GPU_ID reads as this"),
 ];
 
 /// A misbehaviour of the blocks around the processor.
@@ -112,6 +113,8 @@ pub enum Misbehaviour {
         /// GPU_FAULTADDRESS.
         address: u64,
     },
+    /// Another GPU_ID.
+    GpuId(u32),
 }
 
 /// The deadline of what hangs.
@@ -202,6 +205,7 @@ impl Misbehaviour {
                 code: number32(words.next())?,
                 address: number(words.next())?,
             },
+            ("gpu", "id") => Misbehaviour::GpuId(number32(words.next())?),
             _ => return Err(InjectError::Unknown),
         };
         Self::end(words, parsed)

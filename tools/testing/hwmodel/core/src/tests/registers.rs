@@ -36,6 +36,16 @@ const IDENTITY: &[(u32, u32)] = &[
 ];
 
 #[test]
+fn another_id_is_read_until_it_behaves_well_again() {
+    let mut m = Machine::on();
+    m.inject("gpu id 0xe0000000");
+    assert_eq!(m.r(0), 0xe000_0000);
+    m.inject("clear");
+    assert_eq!(m.r(0), 0xa867_0005);
+    m.assert_clean();
+}
+
+#[test]
 fn a_g610_shows_the_ids_and_features_of_the_rk3588() {
     let mut m = Machine::on();
     for &(off, value) in IDENTITY {
