@@ -4,6 +4,7 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 OUT ?= $(CURDIR)/out/modules
+PREFIX ?= /usr/local
 # NPU=1 picks the demo of the NPU.
 NPU ?=
 DRIVER ?= $(if $(NPU),rknn,mali_csf)
@@ -13,11 +14,21 @@ SUITE ?=
 .DEFAULT_GOAL := modules
 
 modules:
-	@test -e "$(KDIR)/Makefile" || { \
-		echo "error: no kernel build tree in $(KDIR): set KDIR= to one of a Linux 7.3 configured with CONFIG_RUST=y" >&2; \
-		exit 1; }
 	@mkdir -p $(OUT)
+	@scripts/kernel-check "$(KDIR)" >$(OUT)/kernel-check.log || { grep -v ^ok $(OUT)/kernel-check.log >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(OUT) modules
+
+modules_install: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(OUT) modules_install
+
+# Beside the modules: the command that hands the devices over, and which drivers are loaded at boot.
+install: modules_install
+	install -D -m 755 packaging/mali-rknn-switch $(DESTDIR)$(PREFIX)/sbin/mali-rknn-switch
+	install -D -m 755 scripts/report $(DESTDIR)$(PREFIX)/bin/mali-rknn-report
+	install -D -m 644 packaging/modprobe.conf $(DESTDIR)/usr/lib/modprobe.d/mali-rknn.conf
+
+deb:
+	@scripts/deb
 
 demo:
 	@scripts/demo --driver $(DRIVER)
@@ -39,6 +50,8 @@ clean:
 
 help:
 	@echo 'make              build mali_csf.ko and rknn.ko against KDIR= (default: the running kernel), into out/modules'
+	@echo 'make install      the same, and installs them and mali-rknn-switch (INSTALL_MOD_PATH= and DESTDIR= for another root)'
+	@echo 'make deb          a package for DKMS, which builds them on the machine that it is installed on'
 	@echo 'make demo         boot a Linux 7.3 with a modelled Mali-G610 in it and run the demo'
 	@echo '                  DRIVER=mali_csf (default), panthor (the kernel'"'"'s own C driver) or tyr'
 	@echo 'make demo NPU=1   the same with a modelled RK3588 NPU; DRIVER=rknn (default) or rocket (the kernel'"'"'s own)'
@@ -51,4 +64,4 @@ help:
 	@echo 'KSRC=DIR uses a Linux 7.3 source tree of yours; FIRMWARE=real boots Arm'"'"'s firmware file'
 	@echo 'scripts/guest --help, scripts/test --help, scripts/bench --help and scripts/provision --help say the rest'
 
-.PHONY: modules demo test test-all bench check clean help
+.PHONY: modules modules_install install deb demo test test-all bench check clean help
