@@ -204,7 +204,7 @@ impl<D: Driver> Vtable<D> {
         release: Some(bindings::drm_release),
         unlocked_ioctl: Some(bindings::drm_ioctl),
         #[cfg(CONFIG_COMPAT)]
-        compat_ioctl: Some(shims::drm_compat_ioctl),
+        compat_ioctl: Some(bindings::drm_compat_ioctl),
         poll: Some(bindings::drm_poll),
         read: Some(bindings::drm_read),
         llseek: Some(bindings::noop_llseek),
