@@ -194,7 +194,7 @@ pub(crate) struct KernelBo {
 }
 
 impl KernelBo {
-    /// A BO with a CPU mapping. `size` is in bytes and rounded up to pages.
+    /// A BO with a CPU mapping. `size` is in bytes; it is mapped for the GPU up to the end of the GPU's page.
     ///
     /// # Errors
     ///
@@ -229,7 +229,9 @@ impl KernelBo {
             Some(vm.gpuvm().resv()),
             BoData::new(uapi::DRM_PANTHOR_BO_NO_MMAP, Owner::Kernel),
         )?;
-        let size = u64::try_from(bo.size())?;
+        // The BO ends with a page of the CPU. Sections of the firmware are at addresses of their own, and closer to
+        // each other than that where these pages are larger than those of the GPU.
+        let size = u64::try_from(size)?.next_multiple_of(cut::PAGE);
 
         let node = match place {
             Place::Anywhere => {
@@ -265,14 +267,16 @@ impl KernelBo {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the BO is shorter.
+    /// `EINVAL` if less of the BO is mapped.
     pub(crate) fn va_of(&self, offset: usize, len: usize) -> Result<GpuVa> {
-        let end = offset.checked_add(len).ok_or(EINVAL)?;
-        if end > self.bo.size() {
+        let range = self.node.range();
+        let va = range.start.checked_add(u64::try_from(offset)?);
+        let va = va.ok_or(EINVAL)?;
+        let end = va.checked_add(u64::try_from(len)?).ok_or(EINVAL)?;
+        if end > range.end {
             return Err(EINVAL);
         }
-        let va = self.node.start().checked_add(u64::try_from(offset)?);
-        Ok(GpuVa::new(va.ok_or(EINVAL)?))
+        Ok(GpuVa::new(va))
     }
 
     /// Its CPU mapping.
