@@ -46,7 +46,7 @@ struct nothing { uint64_t pad; };
 #define ZAP		DRM_IOW(DRM_COMMAND_BASE + 13, struct nothing)
 #define MEMORY		DRM_IOW(DRM_COMMAND_BASE + 14, struct nothing)
 
-#define PAGE 4096ULL
+#define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
 #define BASE 0x10000000ULL
 #define HAMMERS 4
 #define SHARED 8

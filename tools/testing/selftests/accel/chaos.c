@@ -336,12 +336,12 @@ TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, 15
 	}
 	TH_LOG("%u right, %u lost of %u spoiled at most, %u bad", tally->right, tally->lost, spoiled,
 	       tally->bad);
-	EXPECT_EQ(0, tally->wrong);
-	EXPECT_EQ(0, tally->silent);
-	EXPECT_EQ(0, tally->odd);
-	EXPECT_EQ(0, tally->failed);
-	EXPECT_GE(spoiled, tally->lost);
-	EXPECT_LT(WORKERS * rounds / 2, tally->right);
+	EXPECT_EQ(0, atomic_load(&tally->wrong));
+	EXPECT_EQ(0, atomic_load(&tally->silent));
+	EXPECT_EQ(0, atomic_load(&tally->odd));
+	EXPECT_EQ(0, atomic_load(&tally->failed));
+	EXPECT_GE(spoiled, atomic_load(&tally->lost));
+	EXPECT_LT(WORKERS * rounds / 2, atomic_load(&tally->right));
 	expect_working(_metadata);
 }
 

@@ -2,9 +2,12 @@
 #ifndef SELFTEST_ABI_H
 #define SELFTEST_ABI_H
 
-/* One number that user space was compiled with, and the C expression that gives it. */
+/*
+ * One number that user space was compiled with, and the C expression that gives it. There is no pointer
+ * in it, so that tables of programs of 32 and of 64 bits can be compared byte by byte.
+ */
 struct abi_fact {
-	const char *name;
+	char name[88];
 	unsigned long long value;
 };
 

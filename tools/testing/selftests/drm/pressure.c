@@ -453,7 +453,7 @@ TEST_F_TIMEOUT(pressure, what_is_mapped_by_way_of_a_dma_buf_is_what_the_gpu_has_
 	asleep(self);
 	thief = fork();
 	ASSERT_LE(0, thief);
-	for (; !thief;)
+	while (!thief)
 		reclaim(&rig->gpu, EVERYTHING);
 	for (uint32_t i = 0; i < 200; i++) {
 		uint32_t value, page = i % PAGES, word = page * (PAGE / 4);
@@ -499,7 +499,7 @@ TEST_F_TIMEOUT(pressure, jobs_and_binds_race_with_reclaim_and_every_value_is_rig
 	ASSERT_EQ(0, rig_numbered_bo(rig, BYTES, 1, &other));
 	thief = fork();
 	ASSERT_LE(0, thief);
-	for (; !thief;)
+	while (!thief)
 		reclaim(&rig->gpu, EVERYTHING);
 	for (uint32_t i = 0; i < 200; i++) {
 		uint32_t value = 0, page = i % PAGES;
