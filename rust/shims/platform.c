@@ -181,7 +181,7 @@ static int power_domain_missing(struct device *dev, unsigned int index, int err)
 	const char *name = "no name";
 
 	of_property_read_string_index(dev->of_node, "power-domain-names", index, &name);
-	return dev_err_probe(dev, err, 
+	return dev_err_probe(dev, err,
 			     "no power domain %u (%s): check power-domains in the device tree, and the driver of the power controller\n",
 			     index, name);
 }

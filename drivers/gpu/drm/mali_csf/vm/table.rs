@@ -117,7 +117,10 @@ impl Table {
     fn is_block(&self, va: u64) -> bool {
         const TYPE: u64 = 3;
         const TYPE_BLOCK: u64 = 1;
-        let walk = self.pt.as_ref().map(|pt| pt.walk(soc::pgtable::Va::new(va)));
+        let walk = self
+            .pt
+            .as_ref()
+            .map(|pt| pt.walk(soc::pgtable::Va::new(va)));
         match walk {
             Some(Ok([_, _, entry, _])) => entry & TYPE == TYPE_BLOCK,
             _ => false,
