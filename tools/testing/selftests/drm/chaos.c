@@ -489,14 +489,14 @@ TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, LI
 	TH_LOG("seed %u, %u rounds: %u right, %u lost, %u bad, %u files of a device that has gone; %u resets, %u unbinds, %u crashes",
 	       seed, rounds, world->right, world->lost, world->bad, world->gone, world->resets,
 	       world->unbinds, world->crashed);
-	EXPECT_EQ(0, world->wrong);
-	EXPECT_EQ(0, world->silent);
-	EXPECT_EQ(0, world->odd);
-	EXPECT_EQ(0, world->failed);
-	EXPECT_EQ(0, world->alive);
+	EXPECT_EQ(0, atomic_load(&world->wrong));
+	EXPECT_EQ(0, atomic_load(&world->silent));
+	EXPECT_EQ(0, atomic_load(&world->odd));
+	EXPECT_EQ(0, atomic_load(&world->failed));
+	EXPECT_EQ(0, atomic_load(&world->alive));
 	EXPECT_EQ(WORKERS * rounds, world->right + world->lost);
 	/* A crash costs who is in a slot at most; one during a boot may cost the device. */
-	EXPECT_GE(world->crashed * WORKERS * GROUPS, world->lost);
+	EXPECT_GE(world->crashed * WORKERS * GROUPS, atomic_load(&world->lost));
 	expect_calm(_metadata, before);
 }
 
