@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+"""The arm64 guests: QEMU's machine `virt`, emulated, with an initramfs that holds nothing but a busybox.
+
+This machine's files are there over 9P, read-only and under their own names, so that commands and modules are named as in
+every other guest. The kernel log comes through the serial port; the command's output and what the runner is told come
+through consoles of their own.
+"""
+
+import pathlib
+import shlex
+import subprocess
+
+KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
+OUTPUT, VERDICT = "/dev/hvc0", "/dev/hvc1"
+
+
+def needed_modules(kernel, modules):
+    """The kernel's modules that these need (paths), in the order of loading."""
+    paths = {pathlib.PurePath(line).stem.replace("-", "_"): (kernel / line).with_suffix(".ko")
+             for line in (kernel / "modules.order").read_text().split()}
+    found = []
+
+    def visit(path):
+        depends = subprocess.run(["modinfo", "-F", "depends", str(path)], stdout=subprocess.PIPE, text=True, check=True)
+        for name in filter(None, depends.stdout.strip().split(",")):
+            need = paths[name.replace("-", "_")]
+            if need not in found:
+                visit(need)
+                found.append(need)
+
+    for module in modules:
+        # One that is not there fails in the guest, where it is noticed.
+        if pathlib.Path(module).exists():
+            visit(module)
+    return [str(path) for path in found]
+
+
+def first_lines(top, kernel):
+    """The beginning of init: what has to be done before anything can be found at its usual place."""
+    lines = [
+        "#!/bin/busybox sh",
+        "/bin/busybox --install -s /bin",
+        "mkdir -p /dev /proc /sys /run /tmp",
+        "mount -t devtmpfs devtmpfs /dev",
+        "exec </dev/null >" + OUTPUT + " 2>&1",
+        f"stty -F {OUTPUT} -opost; stty -F {VERDICT} -opost",
+        "halt() { poweroff -f; sleep 60; }",
+        f"tell() {{ echo \"$*\" > {VERDICT}; }}",
+        "mount -t proc proc /proc",
+        "mount -t sysfs sysfs /sys",
+        "mount -t debugfs debugfs /sys/kernel/debug",
+        "mount -t tmpfs tmpfs /run; mkdir /run/tmp",
+        "ln -s /proc/self/fd /dev/fd; ln -s fd/0 /dev/stdin; ln -s fd/1 /dev/stdout; ln -s fd/2 /dev/stderr",
+        "mkdir /dev/shm /dev/pts; mount -t tmpfs tmpfs /dev/shm; mount -t devpts devpts /dev/pts",
+    ]
+    for tag, path in (("checkout", top), ("kernel", kernel)):
+        lines.append(f"mkdir -p {shlex.quote(str(path))}; mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=131072 "
+                     f"{tag} {shlex.quote(str(path))}")
+    return lines
+
+
+def initramfs(scratch, init, userland):
+    """An archive with busybox and the script that PID 1 runs."""
+    root = scratch / "root"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "busybox").write_bytes((userland / "usr/bin/busybox").read_bytes())
+    (root / "bin" / "busybox").chmod(0o755)
+    (root / "init").write_text(init)
+    (root / "init").chmod(0o755)
+    with open(scratch / "initramfs", "wb") as archive:
+        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=root, stdout=archive, check=True,
+                       input=b"bin\nbin/busybox\ninit\n")
+    return scratch / "initramfs"
+
+
+def command(args, kernel, scratch, top, qemu, log, verdict):
+    """QEMU's command line; the output is its standard output."""
+    lib = next(qemu.glob("usr/lib/*/ld-linux-*.so.*")).parent
+    loader = next(lib.glob("ld-linux-*.so.*"))
+    # Branch targets and signed pointers are newer than the processor of the boards.
+    processor = "max,pauth-impdef=on" if args.kernel == "arm64-16k" else "cortex-a76"
+    parameters = ["console=ttyAMA0", "loglevel=8", "panic=-1", *args.append]
+    terminal = "stdio,id=output,signal=off" if args.interactive else "file,id=output,path=/dev/stdout"
+    return [
+        str(loader), "--library-path", str(lib), str(qemu / "usr/bin/qemu-system-aarch64"),
+        "-L", str(qemu / "usr/share/qemu"), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-machine", "virt,gic-version=3", "-cpu", processor, "-smp", str(args.cpus), "-m", args.mem,
+        "-kernel", str(kernel / "arch/arm64/boot/Image"), "-initrd", str(scratch / "initramfs"),
+        "-append", " ".join(parameters),
+        "-chardev", f"file,id=log,path=/dev/fd/{log.write}", "-serial", "chardev:log",
+        "-device", "virtio-serial-pci",
+        "-chardev", terminal, "-device", "virtconsole,chardev=output",
+        "-chardev", f"file,id=verdict,path=/dev/fd/{verdict.write}", "-device", "virtconsole,chardev=verdict",
+        "-virtfs", f"local,path={top},mount_tag=checkout,security_model=none,readonly=on,multidevs=remap",
+        "-virtfs", f"local,path={kernel},mount_tag=kernel,security_model=none,readonly=on,multidevs=remap",
+    ]
