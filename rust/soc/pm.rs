@@ -88,6 +88,10 @@ pub trait Operations: Send + Sync + 'static {
 
     /// Switches the device off.
     fn suspend(&self);
+
+    /// The system has slept, and uses of the device can be had again: time to go on with what has
+    /// waited meanwhile. [`Operations::resume`] is too early for that.
+    fn awake(&self) {}
 }
 
 /// A platform driver whose devices have power management.
@@ -130,6 +134,7 @@ static OPS: bindings::dev_pm_ops = bindings::dev_pm_ops {
     thaw: Some(shims::shim_soc_pm_force_resume),
     poweroff: Some(shims::shim_soc_pm_force_suspend),
     restore: Some(shims::shim_soc_pm_force_resume),
+    complete: Some(complete),
     runtime_suspend: Some(runtime_suspend),
     runtime_resume: Some(runtime_resume),
     ..pin_init::zeroed()
@@ -198,6 +203,16 @@ unsafe extern "C" fn runtime_suspend(dev: *mut bindings::device) -> c_int {
         callbacks.suspend();
     }
     0
+}
+
+/// # Safety
+///
+/// Only for the PM core.
+unsafe extern "C" fn complete(dev: *mut bindings::device) {
+    // SAFETY: We are a callback of this device.
+    if let Some(callbacks) = unsafe { Callbacks::of(dev) } {
+        callbacks.operations.awake();
+    }
 }
 
 /// The way to uses of a device. Outlives the driver's binding.

@@ -31,6 +31,8 @@
 //!
 //! Starting a job may wait for the other holders of `hw`, who wait neither for a fence nor for memory.
 //! The core has been switched on before. A reset waits for the interrupt's thread, and so is not for that.
+//! A system that goes to sleep waits for the job that is on the core, whose time is limited; the next ones
+//! wait until it is awake.
 
 use job::Signalling;
 use kernel::{
@@ -41,7 +43,8 @@ use kernel::{
         aref::ARef,
         Arc,
         Mutex,
-        MutexGuard, //
+        MutexGuard,
+        SetOnce, //
     },
     time::{
         msecs_to_jiffies,
@@ -185,6 +188,8 @@ pub(crate) struct Power {
     clocks: Arc<Clocks<CLOCKS>>,
     regs: Arc<Regs>,
     tables: Arc<Tables>,
+    /// Who runs jobs here, once that is known.
+    core: SetOnce<Arc<Core>>,
     #[pin]
     on: Mutex<Option<Opened<Windows, Clocked<CLOCKS>>>>,
 }
@@ -200,8 +205,14 @@ impl Power {
             clocks,
             regs,
             tables,
+            core: SetOnce::new(),
             on <- new_mutex!(None, "Power::on"),
         })
+    }
+
+    /// From now on `core` runs jobs.
+    pub(crate) fn set_core(&self, core: Arc<Core>) {
+        self.core.populate(core);
     }
 }
 
@@ -209,15 +220,27 @@ impl Operations for Power {
     fn resume(&self) -> Result {
         let on = self.regs.open(self.clocks.enable()?)?;
         *self.on.lock() = Some(on);
+        if let Some(core) = self.core.as_ref() {
+            core.sched.go_on(core);
+        }
         Ok(())
     }
 
     fn suspend(&self) {
         // Unless the system goes to sleep there is no job.
+        if let Some(core) = self.core.as_ref() {
+            core.sched.pause(core);
+        }
         self.tables.take(|_| true);
         let on = self.on.lock().take();
         // Waits for those inside of the gate, so not with the lock held.
         drop(on);
+    }
+
+    fn awake(&self) {
+        if let Some(core) = self.core.as_ref() {
+            core.sched.start_all();
+        }
     }
 }
 

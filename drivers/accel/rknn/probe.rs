@@ -126,7 +126,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let tables = Arc::pin_init(Tables::new(), GFP_KERNEL)?;
     let power = Power::new(Arc::new(clocks, GFP_KERNEL)?, regs.clone(), tables.clone());
     let power = Arc::pin_init(power, GFP_KERNEL)?;
-    let mut runtime = Runtime::start(dev, domains, power).map_err(|err| {
+    let mut runtime = Runtime::start(dev, domains, power.clone()).map_err(|err| {
         let why =
             fmt!("cannot be switched on: check its clocks, its supplies and its power domain");
         soc::probe::failed(dev, err, why)
@@ -143,6 +143,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
         sched: npu.sched().clone(),
     })?;
     let retired = Retired(core.clone());
+    power.set_core(core.clone());
     let version = regs.enter().ok_or(ENODEV)?.version();
     let interrupt = Arc::new(Interrupt(core.clone()), GFP_KERNEL)?;
     let irq = Irq::request_by_index(pdev, 0, c"rknn", true, interrupt)?;
@@ -150,11 +151,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     runtime.autosuspend(AUTOSUSPEND_MS);
     npu.sched().join(&core)?;
     let seated = Seated(core.clone(), npu.clone());
-    Signalling::section(|sig| {
-        while let Some(start) = npu.sched().dispatch() {
-            start.go(sig);
-        }
-    });
+    npu.sched().start_all();
     dev_info!(dev, "core {index}, version {version:#x}\n");
     Ok(Data {
         _seated: seated,

@@ -20,11 +20,11 @@
 //! No core that is on is idle while a job waits for one: who makes a core idle looks for a job, and who
 //! brings a job looks for a core, under the same lock; who removes the core that was kept on for a job
 //! switches another one on. A core that was given a job is busy from then on, whatever happens before
-//! the job is on the hardware.
+//! the job is on the hardware. When the system has slept, jobs are looked for as well.
 //!
 //! # Blocking
 //!
-//! [`Sched::leave`] waits until the core is idle, and so for its job. Nothing else waits.
+//! [`Sched::leave`] and [`Sched::pause`] wait until the core is idle, and so for its job. Nothing else waits.
 
 use ::job::{
     MayBlock,
@@ -67,12 +67,20 @@ enum Doing {
 struct Seat {
     core: Arc<Core>,
     doing: Doing,
-    /// It is not to get another job.
+    /// It is not to get another job, ever.
     leaving: bool,
+    /// Nor as long as it is off.
+    paused: bool,
     /// The file of its last job, whose address space it still has.
     last: Option<u64>,
     /// How many submissions keep it on.
     tickets: u32,
+}
+
+impl Seat {
+    fn takes_jobs(&self) -> bool {
+        !self.leaving && !self.paused
+    }
 }
 
 /// A job for an idle core that is on.
@@ -186,7 +194,7 @@ impl State {
         let mut best: Option<(u32, Arc<Core>, Active)> = None;
 
         for seat in self.seats.iter().flatten() {
-            if seat.leaving || !matches!(seat.doing, Doing::Nothing) {
+            if !seat.takes_jobs() || !matches!(seat.doing, Doing::Nothing) {
                 continue;
             }
             let rank = match seat.last {
@@ -259,14 +267,24 @@ impl Sched {
             core: core.clone(),
             doing: Doing::Nothing,
             leaving: false,
+            paused: false,
             last: None,
             tickets: 0,
         });
         Ok(())
     }
 
+    /// Starts what waits for a core, as far as there are idle ones that are on.
+    pub(crate) fn start_all(&self) {
+        Signalling::section(|sig| {
+            while let Some(start) = self.dispatch() {
+                start.go(sig);
+            }
+        });
+    }
+
     /// A job that waits, and an idle core for it.
-    pub(crate) fn dispatch(&self) -> Option<Start> {
+    fn dispatch(&self) -> Option<Start> {
         let mut state = self.state.lock();
         let client = state
             .clients
@@ -350,12 +368,7 @@ impl Sched {
         };
 
         leaving(&mut self.state.lock());
-        self.idle.wait(|| {
-            let state = self.state.lock();
-            let seat = state.seats.iter().flatten().find(|seat| is(seat));
-
-            seat.is_none_or(|seat| matches!(seat.doing, Doing::Nothing))
-        });
+        self.wait_idle(core);
 
         let seat = {
             let mut state = self.state.lock();
@@ -373,12 +386,33 @@ impl Sched {
         }
         // It may have been kept on for jobs that wait.
         let active = self.find_core(|core| core.handle().get().ok());
-        Signalling::section(|sig| {
-            while let Some(start) = self.dispatch() {
-                start.go(sig);
-            }
-        });
+        self.start_all();
         drop(active);
+    }
+
+    fn wait_idle(&self, core: &Arc<Core>) {
+        self.idle.wait(|| {
+            let mut state = self.state.lock();
+            let seat = state.seat(core);
+
+            seat.is_none_or(|seat| matches!(seat.doing, Doing::Nothing))
+        });
+    }
+
+    /// Gives the core nothing more until [`Sched::go_on`], and waits until it is idle: it is about to be
+    /// switched off, perhaps because the system goes to sleep, which does not ask whether it is in use.
+    pub(crate) fn pause(&self, core: &Arc<Core>) {
+        if let Some(seat) = self.state.lock().seat(core) {
+            seat.paused = true;
+        }
+        self.wait_idle(core);
+    }
+
+    /// The core is on again.
+    pub(crate) fn go_on(&self, core: &Arc<Core>) {
+        if let Some(seat) = self.state.lock().seat(core) {
+            seat.paused = false;
+        }
     }
 
     /// A job that waits, if there is no core any more.
@@ -494,14 +528,14 @@ impl Sched {
         let mut state = self.state.lock();
         let seat = state.seat(core)?;
         let did = core::mem::replace(&mut seat.doing, Doing::Nothing);
-        let leaving = seat.leaving;
+        let takes_jobs = seat.takes_jobs();
 
         if let Doing::Job(client) = did {
             if let Some(client) = state.client(client) {
                 client.running -= 1;
             }
         }
-        if leaving {
+        if !takes_jobs {
             drop(state);
             self.idle.wake_all();
             return None;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * A system that goes to sleep between two jobs. Needs root, a kernel that sleeps, and the modelled
- * hardware.
+ * A system that goes to sleep between two jobs, and with jobs that run and that wait. Needs root, a
+ * kernel that sleeps, and the modelled hardware.
  */
 #include "cores.h"
 #include "sleep.h"
@@ -92,6 +92,20 @@ TEST_F(sleep, cores_that_were_on_or_off_work_afterwards)
 			ASSERT_EQ(0, cores_wait_off());
 		ASSERT_EQ(0, system_sleep(variant->state, variant->level));
 	}
+	EXPECT_EQ(0, cores_wait_off());
+}
+
+/* Those on the cores end before, the others go on afterwards, and each has its result. */
+TEST_F(sleep, jobs_in_flight_are_not_lost)
+{
+	KNOWN_C_DEFECT("the system cannot go to sleep while a job runs");
+	ASSERT_EQ(0, hwmodel_inject("npu delay 100000000"));
+	for (uint32_t i = 0; i < LAYERS; i++)
+		ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, i));
+	ASSERT_EQ(0, system_sleep(variant->state, variant->level));
+	for (uint32_t i = 0; i < LAYERS; i++)
+		EXPECT_EQ(1, outcome(&self->layer[i], &self->loaded[i]));
+	EXPECT_EQ(0, hwmodel_inject("clear"));
 	EXPECT_EQ(0, cores_wait_off());
 }
 
