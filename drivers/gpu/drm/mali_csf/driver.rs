@@ -265,10 +265,9 @@ fn blocks(
 ) -> Result<Blocks> {
     let plain: &device::Device = pdev.as_ref();
 
-    let block = gpu::Block::new(plain.into(), regs.clone(), coherent);
-    let gpu = Arc::pin_init(block, GFP_KERNEL)?;
     let gpu_line = Line::new(regs.clone(), IntBlock::Gpu)?;
-    gpu_line.enable(gpu::Block::EVENTS);
+    let block = gpu::Block::new(plain.into(), regs.clone(), gpu_line.clone(), coherent);
+    let gpu = Arc::pin_init(block, GFP_KERNEL)?;
     let gpu_irq = Requested::new(pdev, c"gpu", c"mali_csf-gpu", gpu_line, gpu.clone())?;
 
     let mmu_line = Line::new(regs.clone(), IntBlock::Mmu)?;

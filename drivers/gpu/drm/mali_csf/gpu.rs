@@ -11,19 +11,24 @@
 //!
 //! # Ordering
 //!
-//! The completion flag of a flush is cleared before the command is written and set by the interrupt
-//! thread. Whoever finds the GPU in trouble notes that first and asks for a reset afterwards; the note
+//! What is left of an earlier flush is forgotten before the command of the next one is written. One
+//! that takes long is reported by the interrupt: its flag is cleared before that is enabled, and set by
+//! the interrupt thread. Whoever finds the GPU in trouble notes that first and asks for a reset afterwards; the note
 //! goes when a reset is complete, and with it all that was known to be stuck.
 //!
 //! # Blocking
 //!
-//! A flush waits for the interrupt thread of this block, which takes no lock that a caller could hold.
+//! A flush is polled for without sleeping at first. After that it waits for the interrupt thread of this
+//! block, which takes no lock that a caller could hold.
 //! A reset is polled for, with everybody else kept away from the registers: no line may be reporting,
 //! as nobody could serve it. Each wait ends after [`COMPLETION_MS`].
 
 use kernel::{
     device,
-    io::Io as _,
+    io::{
+        poll::read_poll_timeout_atomic,
+        Io as _, //
+    },
     new_mutex,
     new_spinlock,
     prelude::*,
@@ -44,7 +49,10 @@ use soc::wait::WaitQueue;
 
 use crate::{
     file::usage::Moment,
-    irq::Events,
+    irq::{
+        Events,
+        Line, //
+    },
     machine::Machine,
     regs::{
         self,
@@ -63,6 +71,10 @@ pub(crate) use info::Info;
 /// nothing better to do with a GPU that is late than to wait.
 const COMPLETION_MS: u32 = 1000;
 
+/// How often the end of a flush is looked for without giving the CPU away, a microsecond each: a flush
+/// with little to write back takes a few, which is less than an interrupt and two tasks that wake up.
+const FLUSH_SPINS: usize = 20;
+
 /// How often a reset is looked at; long enough that the CPU is given away meanwhile.
 const RESET_POLL: Delta = Delta::from_micros(20);
 
@@ -80,6 +92,8 @@ const L2_FIRST: u32 = 1;
 pub(crate) struct Block {
     dev: ARef<device::Device>,
     regs: Arc<Regs>,
+    /// Through which events are reported.
+    line: Arc<Line>,
     coherent: bool,
     /// Its state is unknown: it has to be reset before it is used.
     needs_reset: AtomicFlag,
@@ -99,18 +113,18 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Events that the block's interrupt has to report.
-    pub(crate) const EVENTS: u32 = int::FAULT | int::PROTECTED_FAULT | int::CLEAN_CACHES_COMPLETED;
-
-    /// `coherent`: the GPU's accesses snoop the CPU's caches.
+    /// `line`: that of this block. `coherent`: the GPU's accesses snoop the CPU's caches.
     pub(crate) fn new(
         dev: ARef<device::Device>,
         regs: Arc<Regs>,
+        line: Arc<Line>,
         coherent: bool,
     ) -> impl PinInit<Self> {
+        line.enable(int::FAULT | int::PROTECTED_FAULT);
         pin_init!(Self {
             dev,
             regs,
+            line,
             coherent,
             needs_reset: AtomicFlag::new(true),
             reset_stuck: AtomicFlag::new(false),
@@ -132,6 +146,20 @@ impl Block {
     /// Whether the GPU's accesses snoop the CPU's caches.
     pub(crate) fn coherent(&self) -> bool {
         self.coherent
+    }
+
+    /// Writes the command for a flush. Returns whether it has ended already.
+    fn begin_flush(&self) -> Result<bool> {
+        let hw = regs::enter(&self.regs)?;
+        IntBlock::Gpu.clear(&hw, int::CLEAN_CACHES_COMPLETED);
+        hw.write_reg(GPU_COMMAND::flush_caches());
+        let ended = read_poll_timeout_atomic(
+            || Ok(IntBlock::Gpu.rawstat(&hw)),
+            |pending| pending & int::CLEAN_CACHES_COMPLETED != 0,
+            Delta::from_micros(1),
+            FLUSH_SPINS,
+        );
+        Ok(ended.is_ok())
     }
 
     /// Waits until the interrupt thread has seen a flush end, or until the hardware says so and the
@@ -235,12 +263,14 @@ impl Block {
         if self.flush_stuck.load(Acquire) {
             return Err(ETIMEDOUT);
         }
-        {
-            let hw = regs::enter(&self.regs)?;
-            self.flush_done.store(false, Release);
-            hw.write_reg(GPU_COMMAND::flush_caches());
+        if self.begin_flush()? {
+            return Ok(());
         }
-        self.wait_flushed().inspect_err(|_| {
+        self.flush_done.store(false, Release);
+        self.line.enable(int::CLEAN_CACHES_COMPLETED);
+        let done = self.wait_flushed();
+        self.line.disable(int::CLEAN_CACHES_COMPLETED);
+        done.inspect_err(|_| {
             self.flush_stuck.store(true, Release);
             self.require_reset();
         })

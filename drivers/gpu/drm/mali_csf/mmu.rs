@@ -19,8 +19,8 @@
 //!
 //! # Blocking
 //!
-//! Commands are polled for, at first without sleeping, at most [`AS_TIMEOUT`]; flushes wait for the GPU's interrupt thread, which
-//! takes none of the locks here. The MMU's own interrupt thread takes `slots`, so that nothing here
+//! Commands are polled for, at first without sleeping, at most [`AS_TIMEOUT`]; a flush that takes long
+//! waits for the GPU's interrupt thread, which takes none of the locks here. The MMU's own interrupt thread takes `slots`, so that nothing here
 //! waits for it with `slots` held.
 
 use kernel::{

@@ -3,6 +3,9 @@
  * What work costs, by the hardware model's counters, which do not depend on the speed of the
  * machine. Bounds, not exact numbers: a driver may always be better.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "hwmodel.h"
 #include "suite.h"
 
@@ -144,6 +147,47 @@ TEST_F(cost, an_unmap_of_any_size_locks_the_address_space_once)
 	EXPECT_EQ(1, since(&self->before, "cache_flush"));
 	EXPECT_EQ(1, since(&self->before, "as_lock"));
 	EXPECT_EQ(1, since(&self->before, "as_unlock"));
+}
+
+/* An interrupt, its thread and a task that wakes up take longer than a flush with little to write back. */
+TEST_F(cost, a_flush_that_is_short_raises_no_interrupt)
+{
+	enum { BINDS = 50 };
+	struct rig *rig = &self->rig;
+
+	KNOWN_C_DEFECT(&rig->gpu, "each flush is waited for asleep");
+	ASSERT_EQ(0, hwmodel_read(&self->before));
+	for (int i = 0; i < BINDS; i++) {
+		ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, 0, 0x40000000, PAGE,
+				    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC));
+		ASSERT_EQ(0, vm_unmap(&rig->gpu, rig->vm, 0x40000000, PAGE));
+	}
+	EXPECT_LE(2 * BINDS, since(&self->before, "cache_flush"));
+	EXPECT_EQ(0, since(&self->before, "irq_gpu"));
+}
+
+TEST_F(cost, a_flush_that_takes_long_is_waited_for_asleep)
+{
+	const int64_t ns = 5000000;
+	struct rig *rig = &self->rig;
+	char command[48];
+	int64_t begin;
+
+	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, 0, 0x40000000, PAGE,
+			    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC));
+	snprintf(command, sizeof(command), "flush delay %" PRId64, ns);
+	ASSERT_EQ(0, hwmodel_inject(command));
+	ASSERT_EQ(0, hwmodel_read(&self->before));
+	begin = now_ns();
+	EXPECT_EQ(0, vm_unmap(&rig->gpu, rig->vm, 0x40000000, PAGE));
+	EXPECT_LE(ns, now_ns() - begin);
+	EXPECT_EQ(1, since(&self->before, "cache_flush"));
+	EXPECT_EQ(1, since(&self->before, "irq_gpu"));
+	/* Nothing else is left of it. */
+	ASSERT_EQ(0, hwmodel_inject("clear"));
+	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, 0, 0x40000000, PAGE,
+			    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC));
+	EXPECT_EQ(2, since(&self->before, "cache_flush"));
 }
 
 /* Every second page, so that no two of them can be taken for one. */
