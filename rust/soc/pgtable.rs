@@ -100,6 +100,7 @@ impl Prot {
 impl core::ops::BitOr for Prot {
     type Output = Self;
 
+    #[inline]
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -130,6 +131,8 @@ pub struct PageTable {
     ops: NonNull<bindings::io_pgtable_ops>,
     pool: KBox<Pool>,
     va_bits: u32,
+    /// The first addresses that it does not translate, and does not translate to.
+    ends: (u64, u64),
     _dev: ARef<Device>,
 }
 
@@ -185,15 +188,18 @@ impl PageTable {
             ops: NonNull::new(ops).ok_or(ENOMEM)?,
             pool,
             va_bits: config.va_bits,
+            ends: (1 << config.va_bits, 1 << config.pa_bits),
             _dev: ARef::from(dev),
         })
     }
 
+    #[inline]
     fn cfg(&self) -> &bindings::io_pgtable_cfg {
         // SAFETY: `ops` is a field of an `io_pgtable`, and its configuration does not change.
         unsafe { &(*kernel::container_of!(self.ops.as_ptr(), bindings::io_pgtable, ops)).cfg }
     }
 
+    #[inline]
     fn ops(&self) -> &bindings::io_pgtable_ops {
         // SAFETY: By the type's invariant the table is valid.
         unsafe { self.ops.as_ref() }
@@ -216,8 +222,9 @@ impl PageTable {
         self.va_bits
     }
 
+    #[inline]
     fn contains(&self, va: Va, size: u64) -> bool {
-        let end = 1u64 << self.va_bits;
+        let (end, _) = self.ends;
         size <= end && va.raw() <= end - size
     }
 
@@ -309,47 +316,73 @@ impl Update<'_> {
         done: &mut u64,
     ) -> Result {
         let total = self.checked_size(va, size, count)?;
-        let oas = self.table.cfg().oas;
+        let (_, pa_end) = self.table.ends;
         if pa & (size.bytes() - 1) != 0 {
             return Err(EINVAL);
         }
-        if total == 0 {
-            return Ok(());
-        }
-        let last = pa.checked_add(total - 1).ok_or(ERANGE)?;
-        if last.checked_shr(oas).unwrap_or(0) != 0 {
+        if total > pa_end || pa > pa_end - total {
             return Err(ERANGE);
         }
-        let map = self.table.ops().map_pages.ok_or(ENOTSUPP)?;
-        let pgsize = usize::try_from(size.bytes())?;
-        let prot = c_int::try_from(prot.0)?;
 
         while *done < total {
-            let iova = usize::try_from(va.raw() + *done)?;
+            let va = Va::new(va.raw() + *done);
             let left = usize::try_from((total - *done) >> size.shift())?;
-            let mut mapped = 0;
-
-            // SAFETY: The table is valid and mutably borrowed. The range is inside of its address
-            // space and aligned. The flags are not used: `alloc` takes pages from the reserve.
-            let ret = to_result(unsafe {
-                map(
-                    self.table.ops.as_ptr(),
-                    iova,
-                    pa + *done,
-                    pgsize,
-                    left,
-                    prot,
-                    bindings::GFP_NOWAIT,
-                    &mut mapped,
-                )
-            });
-            *done += u64::try_from(mapped)?;
-            ret?;
-            if mapped == 0 {
-                return Err(EINVAL);
-            }
+            // SAFETY: Both ranges were checked.
+            let (mapped, result) = unsafe { self.map_some(va, pa + *done, size, left, prot) };
+            *done += mapped;
+            result?;
         }
         Ok(())
+    }
+
+    /// One call of the page table code, which may map less than it is asked for, but not nothing. Returns
+    /// as [`Update::map_pages`].
+    ///
+    /// # Safety
+    ///
+    /// Both ranges are aligned to the pages' size and inside of the table's addresses.
+    #[inline]
+    unsafe fn map_some(
+        &mut self,
+        va: Va,
+        pa: PhysAddr,
+        size: PageSize,
+        count: usize,
+        prot: Prot,
+    ) -> (u64, Result) {
+        let (Some(map), Ok(iova), Ok(pgsize), Ok(prot)) = (
+            self.table.ops().map_pages,
+            usize::try_from(va.raw()),
+            usize::try_from(size.bytes()),
+            c_int::try_from(prot.0),
+        ) else {
+            return (0, Err(ENOTSUPP));
+        };
+        let mut mapped = 0;
+
+        // SAFETY: The table is valid and mutably borrowed. By this function's contract the range is
+        // inside of its address space and aligned. The flags are not used: `alloc` takes pages from the
+        // reserve.
+        let ret = unsafe {
+            map(
+                self.table.ops.as_ptr(),
+                iova,
+                pa,
+                pgsize,
+                count,
+                prot,
+                bindings::GFP_NOWAIT,
+                &mut mapped,
+            )
+        };
+        // Pages of which there are less than addresses.
+        let mapped = u64::try_from(mapped).unwrap_or(u64::MAX);
+        let result = match (mapped, ret) {
+            (0, 0) => Err(EINVAL),
+            (_, 0) => Ok(()),
+            _ => to_result(ret),
+        };
+        (mapped, result)
     }
 
     /// Unmaps `count` pages at `va`, which must be mapped with pages of that size or be tables of
@@ -396,7 +429,23 @@ impl Update<'_> {
     /// # Errors
     ///
     /// As [`Update::map_pages`].
+    #[inline]
     pub fn map(&mut self, range: VaRange, pa: PhysAddr, prot: Prot) -> Result {
+        // Scattered memory comes page by page.
+        let page = PageSize::Size4K;
+        let (va_end, pa_end) = self.table.ends;
+        if range.size() == page.bytes()
+            && (range.start().raw() | pa) & (page.bytes() - 1) == 0
+            && range.start().raw() < va_end
+            && pa < pa_end
+        {
+            // SAFETY: Both are aligned, and their ends, which are aligned too, are not exceeded.
+            return unsafe { self.map_some(range.start(), pa, page, 1, prot) }.1;
+        }
+        self.map_long(range, pa, prot)
+    }
+
+    fn map_long(&mut self, range: VaRange, pa: PhysAddr, prot: Prot) -> Result {
         let mut done = 0;
         while done < range.size() {
             let va = range.start().checked_add(done).ok_or(ERANGE)?;

@@ -320,6 +320,16 @@ mod tests {
                     .1
                     == Err(ERANGE)
             );
+
+            let read = Prot::READ;
+            assert!(update.map(range(1, PAGE)?, 0, read) == Err(EINVAL));
+            assert!(update.map(range(0, PAGE)?, 1, read) == Err(EINVAL));
+            assert!(update.map(range(0, PAGE)?, 0, Prot::NOEXEC) == Err(EINVAL));
+            assert!(update.map(range(1 << 48, PAGE)?, 0, read) == Err(ERANGE));
+            assert!(update.map(range(0, PAGE)?, 1 << 40, read) == Err(ERANGE));
+            assert!(update.map(range((1 << 48) - PAGE, PAGE)?, (1 << 40) - PAGE, read) == Ok(()));
+            assert!(update.map(range((1 << 48) - PAGE, PAGE)?, 0, read) == Err(EEXIST));
+            assert_eq!(update.unmap(range((1 << 48) - PAGE, PAGE)?)?, PAGE);
             Ok(())
         })
     }
