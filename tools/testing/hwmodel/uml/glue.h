@@ -95,9 +95,12 @@ int soc_power_init(struct device *dev);
 void soc_power_show_log(struct seq_file *m);
 void soc_power_clear_log(void);
 int soc_power_refuse(const char *name, unsigned int count);
+int soc_fuses_init(struct device *dev);
 void soc_debug_init(void);
 
 /* Rust. */
+bool model_choose(const char *name);
+void model_fuse(u64 cores);
 u32 model_read32(u32 block, u32 offset);
 void model_write32(u32 block, u32 offset, u32 value);
 void model_access_other(u32 block, u32 offset, u32 bytes, bool write);

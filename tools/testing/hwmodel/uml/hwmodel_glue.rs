@@ -38,6 +38,7 @@ use kernel::ffi::c_int;
 use kernel::ffi::c_ulong;
 use kernel::ffi::c_void;
 use kernel::seq_file::SeqFile;
+use kernel::str::CStr;
 use kernel::str::CStrExt as _;
 
 extern "C" {
@@ -177,6 +178,23 @@ fn with_model<R>(f: impl FnOnce(&mut Chip) -> R) -> R {
     // SAFETY: The lock is held.
     unsafe { soc_publish_flush_id(model.gpu.latest_flush()) };
     result
+}
+
+/// Chooses the GPU by its name. Returns whether there is one.
+///
+/// # Safety
+///
+/// `name` is a NUL-terminated string.
+#[no_mangle]
+unsafe extern "C" fn model_choose(name: *const c_char) -> bool {
+    // SAFETY: The caller guarantees it.
+    let name = unsafe { CStr::from_char_ptr(name) };
+    name.to_str().is_ok_and(|name| Locked::new().choose(name))
+}
+
+#[no_mangle]
+extern "C" fn model_fuse(cores: u64) {
+    Locked::new().gpu.fuse(cores);
 }
 
 #[no_mangle]

@@ -8,6 +8,7 @@ use crate::gpu_control::GpuControl;
 use crate::host::Host;
 use crate::host::Line;
 use crate::irq::Irqs;
+use crate::irq::Source;
 use crate::mmu::Access;
 use crate::mmu::Mmu;
 use crate::mmu::MmuError;
@@ -80,9 +81,9 @@ impl<I> Env<'_, I> {
 
 impl Env<'_> {
     /// Raises interrupt events.
-    pub fn raise(&mut self, line: Line, bits: u32) {
+    pub fn raise(&mut self, source: impl Into<Source>, bits: u32) {
         self.irqs
-            .raise(self.host, self.now, self.counters, line, bits);
+            .raise(self.host, self.now, self.counters, source.into(), bits);
     }
 }
 
@@ -196,6 +197,11 @@ impl Bus<'_> {
     /// Cores of each kind: what the MCU may hand out to groups.
     pub fn product(&self) -> &'static crate::product::Product {
         self.gpu.product()
+    }
+
+    /// Shader cores that work.
+    pub fn usable_cores(&self) -> u64 {
+        self.gpu.usable_cores()
     }
 
     /// Powers the given shader and tiler cores, as the MCU does when a group starts. A request for

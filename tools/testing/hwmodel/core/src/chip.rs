@@ -72,6 +72,15 @@ impl Chip {
         }
     }
 
+    /// Makes the GPU another one, by its name, while everything is off. Returns whether there is one.
+    pub fn choose(&mut self, name: &str) -> bool {
+        let product = Product::find(name);
+        if let Some(product) = product {
+            self.gpu.choose(product);
+        }
+        product.is_some()
+    }
+
     /// Reads a register.
     pub fn read32(&mut self, host: &dyn Host, block: Block, off: u32) -> u32 {
         match block {

@@ -16,9 +16,11 @@ use crate::inject;
 use crate::inject::InjectError;
 use crate::inject::Misbehaviour;
 use crate::irq::Irqs;
+use crate::irq::Source;
 use crate::mcu::Mcu;
 use crate::mmu::Mmu;
 use crate::power;
+use crate::power::pwr;
 use crate::power::Power;
 use crate::product::Product;
 use crate::record::Kind;
@@ -38,6 +40,7 @@ const MCU_CONTROL: u32 = 0x700;
 const MCU_STATUS: u32 = 0x704;
 /// MCU_STATUS: the processor runs.
 const MCU_ENABLED: u32 = 1;
+const PWR_IRQ: u32 = 0x800;
 const JOB_IRQ: u32 = 0x1000;
 const MMU_IRQ: u32 = 0x2000;
 const AS_FIRST: u32 = 0x2400;
@@ -50,8 +53,9 @@ const DOORBELLS: u32 = (WINDOW - DOORBELL_FIRST) / DOORBELL_STRIDE;
 
 /// Where a register is.
 enum Target {
-    Irq(Line, u32),
+    Irq(Source, u32),
     Power(power::Block, power::Group),
+    Pwr(pwr::Register),
     McuControl,
     McuStatus,
     Space,
@@ -61,11 +65,14 @@ enum Target {
     Hole,
 }
 
-fn target(off: u32) -> Target {
+fn target(off: u32, has_pwr: bool) -> Target {
     match off {
-        0x20..=0x2f => Target::Irq(Line::Gpu, off - GPU_IRQ),
-        0x1000..=0x100f => Target::Irq(Line::Job, off - JOB_IRQ),
-        0x2000..=0x200f => Target::Irq(Line::Mmu, off - MMU_IRQ),
+        0x20..=0x2f => Target::Irq(Source::Gpu, off - GPU_IRQ),
+        0x800..=0x80f if has_pwr => Target::Irq(Source::Pwr, off - PWR_IRQ),
+        0x1000..=0x100f => Target::Irq(Source::Job, off - JOB_IRQ),
+        0x2000..=0x200f => Target::Irq(Source::Mmu, off - MMU_IRQ),
+        0x810..=0xfff if has_pwr => pwr::decode(off).map_or(Target::Hole, Target::Pwr),
+        0x100..=0x27f if has_pwr => Target::Hole,
         0x100..=0x27f => match power::decode(off) {
             Some((block, group)) => Target::Power(block, group),
             None => Target::Hole,
@@ -109,6 +116,19 @@ impl Gpu {
             counters: Counters::new(),
             records: Records::new(),
         }
+    }
+
+    /// Becomes another product. For when everything is off.
+    pub fn choose(&mut self, product: &'static Product) {
+        self.control.choose(product);
+        self.power = Power::new(product);
+        self.mmu.choose(product);
+        self.mmu.set_coherent(self.control.is_coherent());
+    }
+
+    /// Only these of its shader cores work. For when everything is off.
+    pub fn fuse(&mut self, usable: u64) {
+        self.control.fuse(usable);
     }
 
     /// Splits into the processor and what it sees.
@@ -173,7 +193,8 @@ impl Gpu {
         }
         self.advance(host);
         // While a reset is in progress only the blocks that can report its end answer.
-        if self.control.in_reset() && !matches!(target, Target::Irq(..)) {
+        let reports = matches!(target, Target::Irq(..) | Target::Pwr(pwr::Register::Status));
+        if self.control.in_reset() && !reports {
             self.record(host, Kind::InReset, Place::Register(off), 0, "");
             return false;
         }
@@ -193,20 +214,20 @@ impl Gpu {
             );
             return BUS_POISON;
         }
-        let target = target(off);
+        let target = target(off, self.control.product().has_pwr());
         if !self.reachable(host, off, &target) {
             return BUS_POISON;
         }
         let (mcu, mut bus) = self.parts(host);
         match target {
-            Target::Irq(line, reg) => {
-                if let Some(pending) = bus.env.irqs.looked_at(line) {
+            Target::Irq(source, reg) => {
+                if let Some(pending) = bus.env.irqs.looked_at(source) {
                     let note = "pending events are read and never cleared";
-                    let place = Place::Line(Wire::Gpu(line));
+                    let place = Place::Line(Wire::Gpu(source.line()));
                     bus.env
                         .record(Kind::IrqStorm, place, u64::from(pending), note);
                 }
-                let block = bus.env.irqs.block(line);
+                let block = bus.env.irqs.block(source);
                 match reg {
                     0x0 => block.rawstat(),
                     0x8 => block.mask(),
@@ -219,6 +240,10 @@ impl Gpu {
                 }
             }
             Target::Power(block, group) => bus.power.read(&mut bus.env, off, block, group),
+            Target::Pwr(register) => {
+                let in_reset = bus.gpu.in_reset();
+                bus.power.pwr_read(&mut bus.env, off, register, in_reset)
+            }
             Target::McuControl => mcu.control_value(),
             Target::McuStatus => mcu.read_status(&mut bus),
             Target::Space => bus.mmu.read_register(&mut bus.env, off),
@@ -247,20 +272,22 @@ impl Gpu {
             self.record(host, Kind::Width, place, 4, "unaligned or outside");
             return;
         }
-        let target = target(off);
+        let target = target(off, self.control.product().has_pwr());
         if !self.reachable(host, off, &target) {
             return;
         }
         let (mcu, mut bus) = self.parts(host);
         let mut event = None;
         match target {
-            Target::Irq(line, reg) => {
+            Target::Irq(source, reg) => {
                 let env = &mut bus.env;
                 match reg {
-                    0x4 => env.irqs.clear(env.host, env.now, env.counters, line, value),
+                    0x4 => env
+                        .irqs
+                        .clear(env.host, env.now, env.counters, source, value),
                     0x8 => env
                         .irqs
-                        .set_mask(env.host, env.now, env.counters, line, value),
+                        .set_mask(env.host, env.now, env.counters, source, value),
                     _ => env.record(Kind::ReadOnly, place, u64::from(value), "interrupt state"),
                 }
             }
@@ -268,6 +295,12 @@ impl Gpu {
                 let runs = mcu.status() == MCU_ENABLED;
                 bus.power
                     .write(&mut bus.env, off, value, (block, group), runs);
+            }
+            Target::Pwr(register) => {
+                let runs = mcu.status() == MCU_ENABLED;
+                event = bus
+                    .power
+                    .pwr_write(&mut bus.env, bus.gpu, (off, value), register, runs);
             }
             Target::McuControl => {
                 mcu.control(&mut bus, value);
@@ -313,20 +346,20 @@ impl Gpu {
         );
     }
 
-    /// Every block goes to its reset state. The GPU interrupt mask survives a reset by command,
-    /// because the end of the reset is reported through it; nothing survives a loss of power.
+    /// Every block goes to its reset state. The masks on the GPU's line survive a reset by command,
+    /// because the end of the reset is reported through one; nothing survives a loss of power.
     fn reset_blocks(&mut self, host: &dyn Host, by_command: bool) {
         self.control.reset();
         self.power.reset();
         self.mmu.reset();
-        self.mmu.set_coherent(false);
+        self.mmu.set_coherent(self.control.is_coherent());
         self.mcu.reset();
         let (_, bus) = self.parts(host);
         let env = bus.env;
-        for line in Line::ALL {
-            let keep_mask = by_command && line == Line::Gpu;
+        for source in Source::ALL {
+            let keep_mask = by_command && source.line() == Line::Gpu;
             env.irqs
-                .reset(env.host, env.now, env.counters, line, keep_mask);
+                .reset(env.host, env.now, env.counters, source, keep_mask);
         }
     }
 
@@ -451,7 +484,7 @@ impl Gpu {
 
     /// The last handler of a line was removed while the line was high.
     pub fn abandoned(&mut self, host: &dyn Host, line: Line) {
-        let status = u64::from(self.irqs.block(line).status());
+        let status = u64::from(self.irqs.status(line));
         self.record(
             host,
             Kind::LineStuck,
@@ -463,7 +496,7 @@ impl Gpu {
 
     /// The level of an interrupt output.
     pub fn line_is_high(&self, line: Line) -> bool {
-        self.irqs.block(line).is_high()
+        self.irqs.is_high(line)
     }
 
     /// LATEST_FLUSH, for the page that user space maps; what a read of the bus gives while the GPU has
@@ -521,7 +554,7 @@ impl Gpu {
                 bus.mmu.clear_injections(bus.env.now);
                 for line in Line::ALL {
                     bus.env.irqs.inject_drop(line, 0);
-                    bus.env.irqs.inject_repeat(line, 0);
+                    bus.env.irqs.inject_repeat(line.into(), 0);
                 }
             }
             Misbehaviour::Provoke => {
@@ -534,13 +567,15 @@ impl Gpu {
             Misbehaviour::FlushDelay(ns) => bus.gpu.inject_flush_ns(ns),
             Misbehaviour::L2Hang(n) => bus.power.inject_l2_hangs(n),
             Misbehaviour::L2Fail(n) => bus.power.inject_l2_ignored(n),
+            Misbehaviour::PwrHang(n) => bus.power.inject_pwr_hangs(n),
+            Misbehaviour::PwrRefuse(n) => bus.power.inject_pwr_refusals(n),
             Misbehaviour::AsHang(as_nr, n) if !bus.mmu.inject_hangs(as_nr, n) => {
                 return Err(InjectError::Argument);
             }
             Misbehaviour::AsHang(..) => (),
             Misbehaviour::AsDelay(ns) => bus.mmu.inject_delay(ns),
             Misbehaviour::IrqDrop(line, n) => bus.env.irqs.inject_drop(line, n),
-            Misbehaviour::IrqRepeat(line, n) => bus.env.irqs.inject_repeat(line, n),
+            Misbehaviour::IrqRepeat(line, n) => bus.env.irqs.inject_repeat(line.into(), n),
             Misbehaviour::FaultVa { as_nr, va } if !bus.mmu.inject_fault(as_nr, va) => {
                 return Err(InjectError::Argument);
             }

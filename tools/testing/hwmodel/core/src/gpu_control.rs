@@ -9,6 +9,8 @@ use crate::counters::Counter;
 use crate::host::Line;
 use crate::inject::due;
 use crate::inject::NEVER;
+use crate::irq::Source;
+use crate::power::pwr;
 use crate::product::Product;
 use crate::record::Kind;
 use crate::record::Place;
@@ -32,12 +34,24 @@ const TIMESTAMP_HZ: u64 = 24_000_000;
 
 /// COHERENCY_ENABLE: none.
 const COHERENCY_NONE: u32 = 31;
+/// COHERENCY_ENABLE: ACE-Lite.
+const COHERENCY_ACE_LITE: u32 = 0;
 
 /// PWR_KEY: opens PWR_OVERRIDE0 and 1 for one write.
 const PWR_KEY_UNLOCK: u32 = 0x2968_a819;
 
 /// The fields of L2_CONFIG that exist: size, hash override and hash.
 const L2_CONFIG_FIELDS: u32 = 0xffff_00ff | (1 << 24);
+
+/// The protocol that is selected without a write: the C driver writes none since architecture 14, and
+/// has coherent memory then.
+const fn coherency_at_reset(product: &Product) -> u32 {
+    if product.has_pwr() && product.coherency_features & 1 != 0 {
+        COHERENCY_ACE_LITE
+    } else {
+        COHERENCY_NONE
+    }
+}
 
 /// What a write asks of the other blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +89,8 @@ pub struct GpuControl {
     flush_hangs: u32,
     /// GPU_ID.
     id: u32,
+    /// Shader cores that work.
+    usable_cores: u64,
 }
 
 impl GpuControl {
@@ -82,7 +98,7 @@ impl GpuControl {
     pub const fn new(product: &'static Product) -> Self {
         Self {
             product,
-            coherency: COHERENCY_NONE,
+            coherency: coherency_at_reset(product),
             l2_config: 0,
             fault_status: 0,
             fault_address: 0,
@@ -102,7 +118,26 @@ impl GpuControl {
             reset_hangs: 0,
             flush_hangs: 0,
             id: product.gpu_id,
+            usable_cores: product.shader_present,
         }
+    }
+
+    /// Becomes another product. For when everything is off.
+    pub(crate) fn choose(&mut self, product: &'static Product) {
+        self.product = product;
+        self.id = product.gpu_id;
+        self.usable_cores = product.shader_present;
+        self.reset();
+    }
+
+    /// Only these shader cores work, whatever SHADER_PRESENT says: fuses of the SoC know it.
+    pub(crate) fn fuse(&mut self, usable: u64) {
+        self.usable_cores = usable;
+    }
+
+    /// Shader cores that work.
+    pub fn usable_cores(&self) -> u64 {
+        self.usable_cores
     }
 
     /// The product.
@@ -113,7 +148,7 @@ impl GpuControl {
     /// To the state after a reset. The flush id goes on, so that no stream built before the reset
     /// skips a flush that it needs.
     pub(crate) fn reset(&mut self) {
-        self.coherency = COHERENCY_NONE;
+        self.coherency = coherency_at_reset(self.product);
         self.l2_config = 0;
         self.fault_status = 0;
         self.fault_address = 0;
@@ -128,6 +163,11 @@ impl GpuControl {
     pub(crate) fn power_lost(&mut self) {
         self.reset();
         self.reset_due = None;
+    }
+
+    /// Whether a coherency protocol is selected.
+    pub(crate) fn is_coherent(&self) -> bool {
+        self.coherency != COHERENCY_NONE
     }
 
     pub(crate) fn in_reset(&self) -> bool {
@@ -202,7 +242,7 @@ impl GpuControl {
             0x54 => override0,
             0x58 => override1,
             // GPU_FEATURES came with architecture 11 and reads as zero before.
-            0x60 | 0x64 => 0,
+            0x60 | 0x64 => half(product.gpu_features, off),
             0x88 | 0x8c => half(self.timestamp_offset, off),
             0x90 | 0x94 => half(self.cycle_count(env.now), off),
             0x98 | 0x9c => half(self.timestamp(env.now), off),
@@ -299,20 +339,8 @@ impl GpuControl {
         match value & 0xff {
             0 if payload == 0 => (),
             // Fast, soft and hard reset.
-            1 if payload <= 2 => {
-                if self.reset_due.is_some() {
-                    env.record(
-                        Kind::CommandBusy,
-                        place,
-                        u64::from(value),
-                        "reset in a reset",
-                    );
-                    return None;
-                }
-                env.count(Counter::SoftReset);
-                self.reset_due = Some(due(env.now, self.reset_ns, &mut self.reset_hangs));
-                env.host.wake();
-                return Some(Event::ResetBegins);
+            1 if payload <= 2 && !self.product.has_pwr() => {
+                return self.begin_reset(env, place, value);
             }
             // Timestamp and cycle counter on and off: both are free-running here.
             3 if payload <= 1 => (),
@@ -324,6 +352,24 @@ impl GpuControl {
             _ => env.record(Kind::UnknownCommand, place, u64::from(value), "GPU_COMMAND"),
         }
         None
+    }
+
+    /// Begins a reset, by whatever command.
+    pub(crate) fn begin_reset(
+        &mut self,
+        env: &mut Env<'_>,
+        place: Place,
+        value: u32,
+    ) -> Option<Event> {
+        if self.reset_due.is_some() {
+            let note = "reset in a reset";
+            env.record(Kind::CommandBusy, place, u64::from(value), note);
+            return None;
+        }
+        env.count(Counter::SoftReset);
+        self.reset_due = Some(due(env.now, self.reset_ns, &mut self.reset_hangs));
+        env.host.wake();
+        Some(Event::ResetBegins)
     }
 
     fn flush(&mut self, env: &mut Env<'_>, place: Place, value: u32) {
@@ -385,7 +431,11 @@ impl GpuControl {
     pub(crate) fn advance(&mut self, env: &mut Env<'_>) -> bool {
         if self.reset_due.is_some_and(|due| env.now >= due) {
             self.reset_due = None;
-            env.raise(Line::Gpu, IRQ_RESET_COMPLETED);
+            if self.product.has_pwr() {
+                env.raise(Source::Pwr, pwr::IRQ_RESET_COMPLETED);
+            } else {
+                env.raise(Line::Gpu, IRQ_RESET_COMPLETED);
+            }
         }
         if self.flush_due.is_none_or(|due| env.now < due) {
             return false;

@@ -49,6 +49,14 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     ("l2 fail [COUNT]", "the next L2 power requests are ignored"),
     (
+        "pwr hang [COUNT]",
+        "the next changes of a domain's owner never complete",
+    ),
+    (
+        "pwr refuse [COUNT]",
+        "the next commands of the PWR block are refused",
+    ),
+    (
         "as hang N [COUNT]",
         "the next commands of address space N never complete",
     ),
@@ -91,6 +99,10 @@ pub enum Misbehaviour {
     L2Hang(u32),
     /// So many L2 power requests are ignored.
     L2Fail(u32),
+    /// So many changes of a domain's owner never complete.
+    PwrHang(u32),
+    /// So many commands of the PWR block are refused.
+    PwrRefuse(u32),
     /// So many commands of an address space never complete.
     AsHang(u8, u32),
     /// Address space commands take so many nanoseconds.
@@ -193,6 +205,8 @@ impl Misbehaviour {
             ("flush", "delay") => Misbehaviour::FlushDelay(number(words.next())?),
             ("l2", "hang") => Misbehaviour::L2Hang(count(words)?),
             ("l2", "fail") => Misbehaviour::L2Fail(count(words)?),
+            ("pwr", "hang") => Misbehaviour::PwrHang(count(words)?),
+            ("pwr", "refuse") => Misbehaviour::PwrRefuse(count(words)?),
             ("as", "hang") => Misbehaviour::AsHang(number8(words.next())?, count(words)?),
             ("as", "delay") => Misbehaviour::AsDelay(number(words.next())?),
             ("irq", "drop") => Misbehaviour::IrqDrop(line(words.next())?, count(words)?),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Interrupt outputs, and the GPU's three interrupt blocks in front of them: RAWSTAT, CLEAR, MASK
-//! and STATUS.
+//! Interrupt outputs, and the GPU's interrupt blocks in front of them: RAWSTAT, CLEAR, MASK and
+//! STATUS.
 
 use crate::counters::Counter;
 use crate::counters::Counters;
@@ -125,10 +125,45 @@ impl Output {
     }
 }
 
+/// An interrupt block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// JOB_INT.
+    Job,
+    /// MMU_INT.
+    Mmu,
+    /// GPU_INT.
+    Gpu,
+    /// PWR_INT, since architecture 14; on the line of GPU_INT.
+    Pwr,
+}
+
+impl Source {
+    /// All blocks.
+    pub const ALL: [Source; 4] = [Source::Job, Source::Mmu, Source::Gpu, Source::Pwr];
+
+    /// The line that it asserts.
+    pub const fn line(self) -> Line {
+        match self {
+            Source::Job => Line::Job,
+            Source::Mmu => Line::Mmu,
+            Source::Gpu | Source::Pwr => Line::Gpu,
+        }
+    }
+}
+
+impl From<Line> for Source {
+    fn from(line: Line) -> Self {
+        match line {
+            Line::Job => Source::Job,
+            Line::Mmu => Source::Mmu,
+            Line::Gpu => Source::Gpu,
+        }
+    }
+}
+
 /// One interrupt block.
 pub struct IrqBlock {
-    line: Line,
-    output: Output,
     rawstat: u32,
     mask: u32,
     /// Reads of pending events since the last write.
@@ -138,10 +173,8 @@ pub struct IrqBlock {
 }
 
 impl IrqBlock {
-    const fn new(line: Line, counter: Counter) -> Self {
+    const fn new() -> Self {
         Self {
-            line,
-            output: Output::new(Wire::Gpu(line), counter),
             rawstat: 0,
             mask: 0,
             reads: 0,
@@ -163,38 +196,54 @@ impl IrqBlock {
     pub fn status(&self) -> u32 {
         self.rawstat & self.mask
     }
-
-    /// The line's level.
-    pub fn is_high(&self) -> bool {
-        self.output.is_high()
-    }
-
-    fn update(&mut self, host: &dyn Host, now: u64, counters: &mut Counters) {
-        let active = self.status() != 0;
-        self.output.drive(host, now, counters, active);
-    }
 }
 
-/// The three blocks.
+/// The blocks and their outputs.
 pub struct Irqs {
-    blocks: [IrqBlock; 3],
+    job: IrqBlock,
+    mmu: IrqBlock,
+    gpu: IrqBlock,
+    pwr: IrqBlock,
+    outputs: [Output; 3],
 }
 
 impl Irqs {
     /// Nothing pending, everything masked.
     pub(crate) const fn new() -> Self {
         Self {
-            blocks: [
-                IrqBlock::new(Line::Job, Counter::IrqJob),
-                IrqBlock::new(Line::Mmu, Counter::IrqMmu),
-                IrqBlock::new(Line::Gpu, Counter::IrqGpu),
+            job: IrqBlock::new(),
+            mmu: IrqBlock::new(),
+            gpu: IrqBlock::new(),
+            pwr: IrqBlock::new(),
+            outputs: [
+                Output::new(Wire::Gpu(Line::Job), Counter::IrqJob),
+                Output::new(Wire::Gpu(Line::Mmu), Counter::IrqMmu),
+                Output::new(Wire::Gpu(Line::Gpu), Counter::IrqGpu),
             ],
         }
     }
 
-    /// The block behind a line.
-    pub fn block(&self, line: Line) -> &IrqBlock {
-        let [job, mmu, gpu] = &self.blocks;
+    /// A block.
+    pub fn block(&self, source: Source) -> &IrqBlock {
+        match source {
+            Source::Job => &self.job,
+            Source::Mmu => &self.mmu,
+            Source::Gpu => &self.gpu,
+            Source::Pwr => &self.pwr,
+        }
+    }
+
+    fn block_mut(&mut self, source: Source) -> &mut IrqBlock {
+        match source {
+            Source::Job => &mut self.job,
+            Source::Mmu => &mut self.mmu,
+            Source::Gpu => &mut self.gpu,
+            Source::Pwr => &mut self.pwr,
+        }
+    }
+
+    fn output_mut(&mut self, line: Line) -> &mut Output {
+        let [job, mmu, gpu] = &mut self.outputs;
         match line {
             Line::Job => job,
             Line::Mmu => mmu,
@@ -202,13 +251,28 @@ impl Irqs {
         }
     }
 
-    fn block_mut(&mut self, line: Line) -> &mut IrqBlock {
-        let [job, mmu, gpu] = &mut self.blocks;
+    /// Events that assert a line, of all blocks behind it.
+    pub fn status(&self, line: Line) -> u32 {
+        Source::ALL
+            .into_iter()
+            .filter(|source| source.line() == line)
+            .fold(0, |status, source| status | self.block(source).status())
+    }
+
+    /// The line's level.
+    pub fn is_high(&self, line: Line) -> bool {
+        let [job, mmu, gpu] = &self.outputs;
         match line {
             Line::Job => job,
             Line::Mmu => mmu,
             Line::Gpu => gpu,
         }
+        .is_high()
+    }
+
+    fn update(&mut self, host: &dyn Host, now: u64, counters: &mut Counters, line: Line) {
+        let active = self.status(line) != 0;
+        self.output_mut(line).drive(host, now, counters, active);
     }
 
     /// Raises events.
@@ -217,13 +281,12 @@ impl Irqs {
         host: &dyn Host,
         now: u64,
         counters: &mut Counters,
-        line: Line,
+        source: Source,
         bits: u32,
     ) {
-        let block = self.block_mut(line);
-        block.rawstat |= bits;
-        block.output.renew();
-        block.update(host, now, counters);
+        self.block_mut(source).rawstat |= bits;
+        self.output_mut(source.line()).renew();
+        self.update(host, now, counters, source.line());
     }
 
     /// A write to CLEAR.
@@ -232,19 +295,21 @@ impl Irqs {
         host: &dyn Host,
         now: u64,
         counters: &mut Counters,
-        line: Line,
+        source: Source,
         bits: u32,
     ) {
-        let block = self.block_mut(line);
+        let block = self.block_mut(source);
         let served = block.status() & bits;
         block.rawstat &= !bits;
-        block.output.attended();
         block.reads = 0;
-        block.update(host, now, counters);
-        if served != 0 && block.repeat > 0 {
+        let again = served != 0 && block.repeat > 0;
+        self.output_mut(source.line()).attended();
+        self.update(host, now, counters, source.line());
+        if again {
+            let block = self.block_mut(source);
             block.repeat -= 1;
             block.rawstat |= served;
-            block.update(host, now, counters);
+            self.update(host, now, counters, source.line());
         }
     }
 
@@ -254,21 +319,21 @@ impl Irqs {
         host: &dyn Host,
         now: u64,
         counters: &mut Counters,
-        line: Line,
+        source: Source,
         mask: u32,
     ) {
-        let block = self.block_mut(line);
+        let block = self.block_mut(source);
         block.mask = mask;
-        block.output.attended();
         block.reads = 0;
-        block.update(host, now, counters);
+        self.output_mut(source.line()).attended();
+        self.update(host, now, counters, source.line());
     }
 
     /// A read of any register of the block: the handler looks at it. Returns the pending events
     /// when they have been looked at much too often.
-    pub(crate) fn looked_at(&mut self, line: Line) -> Option<u32> {
-        let block = self.block_mut(line);
-        block.output.attended();
+    pub(crate) fn looked_at(&mut self, source: Source) -> Option<u32> {
+        self.output_mut(source.line()).attended();
+        let block = self.block_mut(source);
         if block.status() == 0 {
             block.reads = 0;
             return None;
@@ -283,46 +348,44 @@ impl Irqs {
         host: &dyn Host,
         now: u64,
         counters: &mut Counters,
-        line: Line,
+        source: Source,
         keep_mask: bool,
     ) {
-        let block = self.block_mut(line);
+        let block = self.block_mut(source);
         block.rawstat = 0;
         if !keep_mask {
             block.mask = 0;
         }
-        block.update(host, now, counters);
+        self.update(host, now, counters, source.line());
     }
 
     /// Swallows the next `n` rising edges of a line.
     pub(crate) fn inject_drop(&mut self, line: Line, n: u32) {
-        self.block_mut(line).output.inject_drop(n);
+        self.output_mut(line).inject_drop(n);
     }
 
     /// Raises the next `n` served events again.
-    pub(crate) fn inject_repeat(&mut self, line: Line, n: u32) {
-        self.block_mut(line).repeat = n;
+    pub(crate) fn inject_repeat(&mut self, source: Source, n: u32) {
+        self.block_mut(source).repeat = n;
     }
 
     /// The interrupt controller delivered the line once more. Returns the number of deliveries in
     /// a row if that is a storm, once per assertion.
     pub(crate) fn delivered(&mut self, line: Line) -> Option<u32> {
-        self.block_mut(line).output.delivered()
+        self.output_mut(line).delivered()
     }
 
     /// The first line found stuck, if any: reported once per assertion.
     pub(crate) fn stuck(&mut self, now: u64) -> Option<(Kind, Place, u64)> {
-        for block in &mut self.blocks {
-            if block.output.is_stuck(now) {
-                let place = Place::Line(Wire::Gpu(block.line));
-                return Some((Kind::LineStuck, place, u64::from(block.status())));
-            }
-        }
-        None
+        let line = Line::ALL
+            .into_iter()
+            .find(|&line| self.output_mut(line).is_stuck(now))?;
+        let place = Place::Line(Wire::Gpu(line));
+        Some((Kind::LineStuck, place, u64::from(self.status(line))))
     }
 
     /// When the next line would be taken for stuck.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.blocks.iter().filter_map(|b| b.output.deadline()).min()
+        self.outputs.iter().filter_map(Output::deadline).min()
     }
 }

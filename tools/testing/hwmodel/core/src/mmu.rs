@@ -127,6 +127,13 @@ impl Mmu {
         }
     }
 
+    /// Becomes that of another product.
+    pub(crate) fn choose(&mut self, product: &'static crate::product::Product) {
+        self.present = product.as_present;
+        self.va_bits = product.va_bits();
+        self.pa_bits = product.pa_bits();
+    }
+
     /// Every slot disabled, nothing cached, nothing locked.
     pub(crate) fn reset(&mut self) {
         for space in &mut self.spaces {

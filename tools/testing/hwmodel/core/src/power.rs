@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Power of the GPU's own blocks: shader cores, tiler and L2, each with the register groups
-//! PRESENT, READY, PWRON, PWROFF, PWRTRANS and PWRACTIVE.
+//! PRESENT, READY, PWRON, PWROFF, PWRTRANS and PWRACTIVE; since architecture 14 with the PWR block
+//! ([`pwr`]) instead.
+
+pub mod pwr;
 
 use crate::bits::half;
 use crate::bus::Env;
 use crate::counters::Counter;
-use crate::host::Line;
 use crate::inject::due;
 use crate::inject::NEVER;
+use crate::irq::Source;
 use crate::product::Product;
 use crate::record::Kind;
 use crate::record::Place;
+use pwr::Pwr;
 
 /// GPU_IRQ: one transition is complete.
 const IRQ_POWER_CHANGED: u32 = 1 << 9;
@@ -122,6 +126,9 @@ pub struct Power {
     l2_hangs: u32,
     /// L2 requests that shall be ignored.
     l2_ignored: u32,
+    /// There is the PWR block.
+    has_pwr: bool,
+    pwr: Pwr,
 }
 
 impl Power {
@@ -133,6 +140,8 @@ impl Power {
             l2: Domain::new(product.l2_present),
             l2_hangs: 0,
             l2_ignored: 0,
+            has_pwr: product.has_pwr(),
+            pwr: Pwr::new(),
         }
     }
 
@@ -141,6 +150,7 @@ impl Power {
         self.shader.off();
         self.tiler.off();
         self.l2.off();
+        self.pwr.reset();
     }
 
     fn domain(&self, block: Block) -> &Domain {
@@ -277,23 +287,34 @@ impl Power {
 
     /// The MCU wants exactly these cores on.
     pub(crate) fn processor_request(&mut self, env: &mut Env<'_>, shaders: u64, tilers: u64) {
-        self.request(env, Block::Shader, shaders, true);
-        self.request(env, Block::Shader, !shaders, false);
-        self.request(env, Block::Tiler, tilers, true);
-        self.request(env, Block::Tiler, !tilers, false);
+        for (block, cores) in [(Block::Shader, shaders), (Block::Tiler, tilers)] {
+            if self.mcu_may(env, block, cores) {
+                self.request(env, block, cores, true);
+                self.request(env, block, !cores, false);
+            }
+        }
     }
 
     /// Ends transitions that are due.
     pub(crate) fn advance(&mut self, env: &mut Env<'_>) {
+        let (source, single, all) = if self.has_pwr {
+            (
+                Source::Pwr,
+                pwr::IRQ_POWER_CHANGED_SINGLE,
+                pwr::IRQ_POWER_CHANGED_ALL,
+            )
+        } else {
+            (Source::Gpu, IRQ_POWER_CHANGED, IRQ_POWER_CHANGED_ALL)
+        };
         let mut bits = 0;
         if self.shader.settle(env.now).is_some() {
-            bits |= IRQ_POWER_CHANGED;
+            bits |= single;
         }
         if self.tiler.settle(env.now).is_some() {
-            bits |= IRQ_POWER_CHANGED;
+            bits |= single;
         }
         if let Some(up) = self.l2.settle(env.now) {
-            bits |= IRQ_POWER_CHANGED;
+            bits |= single;
             if up != 0 {
                 env.count(Counter::L2On);
             } else {
@@ -304,10 +325,11 @@ impl Power {
         }
         if bits != 0 {
             if !self.is_moving() {
-                bits |= IRQ_POWER_CHANGED_ALL;
+                bits |= all;
             }
-            env.raise(Line::Gpu, bits);
+            env.raise(source, bits);
         }
+        self.pwr_advance(env);
     }
 
     pub(crate) fn inject_l2_hangs(&mut self, n: u32) {
@@ -318,6 +340,14 @@ impl Power {
         self.l2_ignored = n;
     }
 
+    pub(crate) fn inject_pwr_hangs(&mut self, n: u32) {
+        self.pwr.inject_hangs(n);
+    }
+
+    pub(crate) fn inject_pwr_refusals(&mut self, n: u32) {
+        self.pwr.inject_refusals(n);
+    }
+
     /// A transition that hung goes on from now.
     pub(crate) fn clear_injections(&mut self, now: u64) {
         self.l2_hangs = 0;
@@ -325,6 +355,7 @@ impl Power {
         if self.l2.due == NEVER {
             self.l2.due = now.saturating_add(L2_NS);
         }
+        self.pwr.clear_injections(now);
     }
 
     /// When the next transition ends.
@@ -333,6 +364,7 @@ impl Power {
             .into_iter()
             .filter(|d| d.moving() != 0 && d.due != NEVER)
             .map(|d| d.due)
+            .chain(self.pwr.deadline())
             .min()
     }
 }

@@ -3,8 +3,9 @@
 //! The products that the model can be: everything that differs between them is in one table.
 
 /// Identification and features of one GPU as built into one SoC.
+#[derive(Debug)]
 pub struct Product {
-    /// Marketing name.
+    /// Name by which it is chosen.
     pub name: &'static str,
     /// GPU_ID.
     pub gpu_id: u32,
@@ -42,6 +43,8 @@ pub struct Product {
     pub l2_present: u64,
     /// COHERENCY_FEATURES.
     pub coherency_features: u32,
+    /// GPU_FEATURES, since architecture 11.
+    pub gpu_features: u64,
     /// Operating points: highest core clock in Hz for a voltage in microvolts, in rising order.
     pub operating_points: &'static [(u64, u32)],
     /// Command stream groups that the firmware may use.
@@ -54,7 +57,31 @@ pub struct Product {
     pub scoreboards: u8,
 }
 
+/// GPU_FEATURES: ray traversal units, which shader cores share their power with.
+const RAY_TRAVERSAL: u64 = 1 << 5;
+
+/// First architecture with a block of its own for power and reset.
+const ARCH_PWR: u32 = 14;
+
 impl Product {
+    /// All of them.
+    pub const ALL: [&'static Product; 3] = [&G610_RK3588, &G310, &G1_ULTRA];
+
+    /// The one of a name.
+    pub fn find(name: &str) -> Option<&'static Product> {
+        Self::ALL.into_iter().find(|product| product.name == name)
+    }
+
+    /// Whether power and reset are controlled through the PWR block.
+    pub const fn has_pwr(&self) -> bool {
+        self.gpu_id >> 28 >= ARCH_PWR
+    }
+
+    /// Whether there are ray traversal units.
+    pub const fn has_ray_units(&self) -> bool {
+        self.gpu_features & RAY_TRAVERSAL != 0
+    }
+
     /// Width of virtual addresses in bits.
     pub const fn va_bits(&self) -> u32 {
         self.mmu_features & 0xff
@@ -74,12 +101,21 @@ impl Product {
     }
 }
 
+/// What the GPUs of the modelled SoC run at.
+const OPERATING_POINTS: &[(u64, u32)] = &[
+    (600_000_000, 675_000),
+    (700_000_000, 700_000),
+    (800_000_000, 750_000),
+    (900_000_000, 800_000),
+    (1_000_000_000, 850_000),
+];
+
 /// The Mali-G610 MP4 of the RK3588.
 ///
 /// Ids and features are those that the chip shows to its kernel driver; TEXTURE_FEATURES_1 to 3
 /// are not documented publicly and read as zero.
 pub static G610_RK3588: Product = Product {
-    name: "Mali-G610 (RK3588)",
+    name: "g610",
     gpu_id: 0xa867_0005,
     csf_id: 0x040a_0412,
     rev_id: 0,
@@ -98,13 +134,72 @@ pub static G610_RK3588: Product = Product {
     tiler_present: 1,
     l2_present: 1,
     coherency_features: 1,
-    operating_points: &[
-        (600_000_000, 675_000),
-        (700_000_000, 700_000),
-        (800_000_000, 750_000),
-        (900_000_000, 800_000),
-        (1_000_000_000, 850_000),
-    ],
+    gpu_features: 0,
+    operating_points: OPERATING_POINTS,
+    groups: 8,
+    streams: 8,
+    stream_registers: 96,
+    scoreboards: 8,
+};
+
+/// A Mali-G310 with two cores, as small as one gets: few address spaces and threads.
+///
+/// The id is that of a G310 r0p0. What else its registers show is not documented publicly: the
+/// smallest values that are of use.
+pub static G310: Product = Product {
+    name: "g310",
+    gpu_id: 0xac74_0000,
+    csf_id: 0x040a_0c12,
+    rev_id: 0,
+    l2_features: 0x0710_0206,
+    core_features: 0x1,
+    tiler_features: 0x809,
+    mem_features: 0x1,
+    mmu_features: 0x2828,
+    as_present: 0xf,
+    max_threads: 1024,
+    max_workgroup_size: 512,
+    max_barrier_size: 512,
+    thread_features: 0x0401_0000,
+    texture_features: [0xc1ff_ff9e, 0, 0, 0],
+    shader_present: 0x3,
+    tiler_present: 1,
+    l2_present: 1,
+    coherency_features: 1,
+    gpu_features: 0,
+    operating_points: OPERATING_POINTS,
+    groups: 8,
+    streams: 8,
+    stream_registers: 96,
+    scoreboards: 8,
+};
+
+/// A Mali-G1-Ultra with twelve cores: architecture 14, with the PWR block and ray units.
+///
+/// The id is that which Mesa knows for a G1. What else its registers show is not documented
+/// publicly: values as those of the G610, with more of everything.
+pub static G1_ULTRA: Product = Product {
+    name: "g1",
+    gpu_id: 0xe830_0000,
+    csf_id: 0x040e_0812,
+    rev_id: 0,
+    l2_features: 0x0714_0406,
+    core_features: 0,
+    tiler_features: 0x809,
+    mem_features: 0x301,
+    mmu_features: 0x2830,
+    as_present: 0xffff,
+    max_threads: 4096,
+    max_workgroup_size: 1024,
+    max_barrier_size: 1024,
+    thread_features: 0x0401_0000,
+    texture_features: [0xc1ff_ff9e, 0, 0, 0],
+    shader_present: 0x0707_0707,
+    tiler_present: 1,
+    l2_present: 1,
+    coherency_features: 1,
+    gpu_features: 1 << 2 | RAY_TRAVERSAL,
+    operating_points: OPERATING_POINTS,
     groups: 8,
     streams: 8,
     stream_registers: 96,

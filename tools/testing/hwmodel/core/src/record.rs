@@ -60,6 +60,8 @@ kinds! {
     AbsentCore = "absent-core", "A power transition was asked for a core that is not present.";
     PowerOrder = "power-order", "A block was powered against the order of dependencies.";
     PowerBusy = "power-busy", "A power request hit a core that is still in transition.";
+    PwrNotAllowed = "pwr-not-allowed", "A command of the PWR block was written that is not allowed in its state.";
+    PwrDelegation = "pwr-delegation", "A power domain was switched by the CPU while it is the MCU's, or by the MCU while it is not.";
     CoherencyLate = "coherency-late", "Coherency or L2 configuration was changed while L2 was on.";
     CoherencyBad = "coherency-bad", "An unsupported coherency protocol was selected.";
     LineStuck = "line-stuck", "An interrupt line was left asserted.";

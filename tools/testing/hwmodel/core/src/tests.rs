@@ -21,5 +21,6 @@ mod npu_layers;
 mod npu_rig;
 mod npu_tensor;
 mod power_and_clocks;
+mod pwr;
 mod registers;
 mod rig;

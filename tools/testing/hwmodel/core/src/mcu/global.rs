@@ -13,6 +13,8 @@ use super::layout::glb_in;
 use super::layout::glb_out;
 use crate::bus::Bus;
 use crate::host::Line;
+use crate::record::Kind;
+use crate::record::Place;
 
 /// Interrupt of the global interface.
 pub(crate) const JOB_IRQ_GLOBAL: u32 = 1 << 31;
@@ -83,6 +85,11 @@ impl Global {
         }
         if diff & glb_in::CFG_ALLOC_EN != 0 {
             self.core_mask = iface::read64(bus, io.input + glb_in::CORE_EN_MASK)?;
+            let absent = self.core_mask & !bus.usable_cores();
+            if absent != 0 {
+                let note = "absent shader cores enabled";
+                bus.env.record(Kind::GroupConfig, Place::Mcu, absent, note);
+            }
         }
         // A firmware that was booted again finds the bit set on both sides.
         if diff & glb_in::IDLE_EN != 0 || !self.idle_enabled {

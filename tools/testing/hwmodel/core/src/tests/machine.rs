@@ -17,6 +17,7 @@ use crate::host::Wire;
 use crate::mmu::Access;
 use crate::mmu::MmuError;
 use crate::mmu::Requester;
+use crate::product::Product;
 use crate::product::G610_RK3588;
 use crate::record::Kind;
 use crate::record::Record;
@@ -168,14 +169,26 @@ impl Machine {
         }
     }
 
+    /// The same, but another product.
+    pub fn of(product: &'static Product) -> Self {
+        let mut m = Self::off();
+        m.gpu.choose(product);
+        m
+    }
+
+    /// Gives it clocks and power.
+    pub fn power(&mut self) {
+        self.gpu.set_regulator(&self.host, true);
+        self.gpu.set_power_domain(&self.host, true);
+        for clock in Clock::ALL {
+            self.gpu.set_clock(&self.host, clock, true);
+        }
+    }
+
     /// Clocked and powered.
     pub fn on() -> Self {
         let mut m = Self::off();
-        m.gpu.set_regulator(&m.host, true);
-        m.gpu.set_power_domain(&m.host, true);
-        for clock in Clock::ALL {
-            m.gpu.set_clock(&m.host, clock, true);
-        }
+        m.power();
         m
     }
 

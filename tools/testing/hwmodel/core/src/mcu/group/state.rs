@@ -42,7 +42,7 @@ impl Group {
         let compute = iface::read64(bus, io.input + csg_in::ALLOW_COMPUTE)?;
         let fragment = iface::read64(bus, io.input + csg_in::ALLOW_FRAGMENT)?;
         let tilers = u64::from(iface::read32(bus, io.input + csg_in::ALLOW_OTHER)?);
-        let present = bus.product().shader_present;
+        let present = bus.usable_cores();
         if (compute | fragment) & !present != 0 {
             let value = (compute | fragment) & !present;
             self.record(
