@@ -29,6 +29,8 @@ pub mod io;
 pub mod iommu;
 #[path = "soc/irq.rs"]
 pub mod irq;
+#[path = "soc/nvmem.rs"]
+pub mod nvmem;
 #[path = "soc/opp.rs"]
 pub mod opp;
 #[path = "soc/pgtable.rs"]

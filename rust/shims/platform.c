@@ -5,6 +5,7 @@
 #include <linux/highmem.h>
 #include <linux/iommu.h>
 #include <linux/mutex.h>
+#include <linux/nvmem-consumer.h>
 #include <linux/of.h>
 #include <linux/pm_domain.h>
 #include <linux/pm_runtime.h>
@@ -247,6 +248,13 @@ int shim_power_domains_on(struct shim_power_domains *domains)
 void shim_power_domains_off(struct shim_power_domains *domains)
 {
 	power_domains_off(domains, domains->count);
+}
+
+int shim_nvmem_u64(struct device *dev, const char *name, u64 *value)
+{
+	if (of_property_match_string(dev->of_node, "nvmem-cell-names", name) < 0)
+		return -ENOENT;
+	return nvmem_cell_read_variable_le_u64(dev, name, value);
 }
 
 int shim_facade_dma(struct device *dev, unsigned int bits)

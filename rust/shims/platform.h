@@ -58,6 +58,9 @@ int shim_power_domains_on(struct shim_power_domains *domains);
 /* The last one first. */
 void shim_power_domains_off(struct shim_power_domains *domains);
 
+/* Reads the device's cell @name of up to 8 bytes, little-endian. -ENOENT if its node names no such cell. */
+int shim_nvmem_u64(struct device *dev, const char *name, u64 *value);
+
 /* Lets a device that has no bus of its own map memory for DMA, of @bits. */
 int shim_facade_dma(struct device *dev, unsigned int bits);
 /* How many nodes of the device tree are enabled and compatible. */

@@ -202,7 +202,8 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     let mut power = Runtime::start(dev, domains, machine.clone())?;
 
     let coherent = soc::dma::coherency(dev) == Some(Coherency::Coherent);
-    let info = gpu::Info::read(plain, &regs::enter(&regs)?, coherent)?;
+    let working = soc::nvmem::mask(dev, c"shader-present")?;
+    let info = gpu::Info::read(plain, &regs::enter(&regs)?, coherent, working)?;
     info.log(plain);
     soc::dma::set_mask(pdev, info.pa_bits())?;
 
@@ -266,7 +267,13 @@ fn blocks(
     let plain: &device::Device = pdev.as_ref();
 
     let gpu_line = Line::new(regs.clone(), IntBlock::Gpu)?;
-    let block = gpu::Block::new(plain.into(), regs.clone(), gpu_line.clone(), coherent);
+    let block = gpu::Block::new(
+        plain.into(),
+        regs.clone(),
+        gpu_line.clone(),
+        &info,
+        coherent,
+    );
     let gpu = Arc::pin_init(block, GFP_KERNEL)?;
     let gpu_irq = Requested::new(pdev, c"gpu", c"mali_csf-gpu", gpu_line, gpu.clone())?;
 

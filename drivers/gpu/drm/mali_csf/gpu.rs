@@ -63,8 +63,11 @@ use crate::{
     },
 };
 
+mod control;
 mod info;
+mod pwr;
 
+use control::Control;
 pub(crate) use info::Info;
 
 /// Longest time that a reset or a cache flush may take, in ms: far more than it needs, as there is
@@ -78,15 +81,6 @@ const FLUSH_SPINS: usize = 20;
 /// How often a reset is looked at; long enough that the CPU is given away meanwhile.
 const RESET_POLL: Delta = Delta::from_micros(20);
 
-/// Longest time that the L2 cache may take to change its power state.
-const L2_TIMEOUT: Delta = Delta::from_millis(200);
-
-/// How often power states are polled.
-const L2_POLL: Delta = Delta::from_micros(100);
-
-/// First L2 slice: the only one that the driver powers, as does every known user.
-const L2_FIRST: u32 = 1;
-
 /// State of the GPU block.
 #[pin_data]
 pub(crate) struct Block {
@@ -94,6 +88,7 @@ pub(crate) struct Block {
     regs: Arc<Regs>,
     /// Through which events are reported.
     line: Arc<Line>,
+    control: Control,
     coherent: bool,
     /// Its state is unknown: it has to be reset before it is used.
     needs_reset: AtomicFlag,
@@ -118,13 +113,16 @@ impl Block {
         dev: ARef<device::Device>,
         regs: Arc<Regs>,
         line: Arc<Line>,
+        info: &Info,
         coherent: bool,
     ) -> impl PinInit<Self> {
+        let control = info.control;
         line.enable(int::FAULT | int::PROTECTED_FAULT);
         pin_init!(Self {
             dev,
             regs,
             line,
+            control,
             coherent,
             needs_reset: AtomicFlag::new(true),
             reset_stuck: AtomicFlag::new(false),
@@ -186,18 +184,17 @@ impl Block {
         let hw = regs::alone(&self.regs)?;
         // A second command would not be taken before the first one is done.
         if !self.reset_stuck.load(Acquire) {
-            IntBlock::Gpu.clear(&hw, int::RESET_COMPLETED);
-            hw.write_reg(GPU_COMMAND::soft_reset());
+            self.control.begin_reset(&self.dev, &hw)?;
         }
         let done = regs::poll(
-            || Ok(IntBlock::Gpu.rawstat(&hw)),
-            |pending| pending & int::RESET_COMPLETED != 0,
+            || Ok(self.control.has_reset(&hw)),
+            |done| *done,
             RESET_POLL,
             Delta::from_millis(i64::from(COMPLETION_MS)),
         );
         self.reset_stuck.store(done.is_err(), Release);
         done.inspect_err(|_| dev_err!(self.dev, "soft reset timed out\n"))?;
-        IntBlock::Gpu.clear(&hw, int::RESET_COMPLETED);
+        self.control.forget_reset(&hw);
         self.flush_stuck.store(false, Release);
         self.needs_reset.store(false, Release);
         Ok(())
@@ -276,22 +273,11 @@ impl Block {
         })
     }
 
-    /// Waits until no L2 slice is between two states.
-    fn l2_settled(&self, hw: &Hw<'_>) -> Result {
-        regs::poll(
-            || Ok(hw.read(L2_PWRTRANS_LO).into_raw()),
-            |moving| moving & L2_FIRST == 0,
-            L2_POLL,
-            L2_TIMEOUT,
-        )?;
-        Ok(())
-    }
-
     /// Powers the L2 cache. The firmware powers the other blocks when it needs them.
     ///
     /// # Errors
     ///
-    /// `ETIMEDOUT`, `ENODEV`.
+    /// `ETIMEDOUT`, `ENODEV`; `EPERM` if the hardware refuses.
     pub(crate) fn l2_power_on(&self) -> Result {
         let hw = regs::enter(&self.regs)?;
         // The protocol is taken over when the cache is powered.
@@ -302,22 +288,10 @@ impl Block {
         };
         hw.write_reg(COHERENCY_PROTOCOL::from_raw(protocol));
 
-        self.l2_settled(&hw)
-            .and_then(|()| {
-                hw.write_reg(L2_PWRON_LO::from_raw(L2_FIRST));
-                hw.write_reg(L2_PWRON_HI::zeroed());
-                regs::poll(
-                    || Ok(hw.read(L2_READY_LO).into_raw()),
-                    |ready| ready & L2_FIRST != 0,
-                    L2_POLL,
-                    L2_TIMEOUT,
-                )
-            })
-            .inspect_err(|_| {
-                dev_err!(self.dev, "L2 cache does not power on\n");
-                self.distrust();
-            })?;
-        Ok(())
+        self.control.l2_on(&self.dev, &hw).inspect_err(|_| {
+            dev_err!(self.dev, "L2 cache does not power on\n");
+            self.distrust();
+        })
     }
 
     /// Takes power from the L2 cache, which writes back what it holds.
@@ -327,18 +301,8 @@ impl Block {
     /// `ETIMEDOUT`, `ENODEV`.
     fn l2_power_off(&self) -> Result {
         let hw = regs::enter(&self.regs)?;
-        self.l2_settled(&hw)
-            .and_then(|()| {
-                hw.write_reg(L2_PWROFF_LO::from_raw(L2_FIRST));
-                hw.write_reg(L2_PWROFF_HI::zeroed());
-                regs::poll(
-                    || Ok(hw.read(L2_READY_LO).into_raw()),
-                    |ready| ready & L2_FIRST == 0,
-                    L2_POLL,
-                    L2_TIMEOUT,
-                )?;
-                self.l2_settled(&hw)
-            })
+        self.control
+            .l2_off(&self.dev, &hw)
             .inspect_err(|_| dev_err!(self.dev, "L2 cache does not power off\n"))
     }
 

@@ -33,6 +33,7 @@ pub(crate) mod gpu;
 pub(crate) mod irq;
 pub(crate) mod mcu;
 pub(crate) mod mmu;
+pub(crate) mod pwr;
 
 /// The mapped registers.
 pub(crate) type Window = soc::io::Registers<SZ_2M>;

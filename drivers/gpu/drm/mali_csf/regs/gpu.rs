@@ -74,6 +74,8 @@ register! {
     pub(crate) GPU_FEATURES_LO(u32) @ 0x60 {
         /// Ray intersection in hardware.
         2:2 ray_intersection => bool;
+        /// Ray traversal units.
+        5:5 ray_traversal => bool;
     }
 
     /// Optional features, high half.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The three interrupt blocks, which have the same four registers each.
+//! The interrupt blocks, which have the same four registers each.
 
 use kernel::io::{
     register,
@@ -18,6 +18,15 @@ register! {
     pub(crate) GPU_INT_MASK(u32) @ 0x28 {}
     /// Pending events that raise the line.
     pub(crate) GPU_INT_STAT(u32) @ 0x2c {}
+
+    /// Pending events, masked or not.
+    pub(crate) PWR_INT_RAWSTAT(u32) @ 0x800 {}
+    /// Events to forget.
+    pub(crate) PWR_INT_CLEAR(u32) @ 0x804 {}
+    /// Events that raise the line.
+    pub(crate) PWR_INT_MASK(u32) @ 0x808 {}
+    /// Pending events that raise the line.
+    pub(crate) PWR_INT_STAT(u32) @ 0x80c {}
 
     /// Pending events, masked or not.
     pub(crate) JOB_INT_RAWSTAT(u32) @ 0x1000 {}
@@ -43,6 +52,8 @@ register! {
 pub(crate) enum Block {
     /// Resets, cache flushes, bus faults.
     Gpu,
+    /// Power and resets since architecture 14, on the line of [`Gpu`](Self::Gpu).
+    Pwr,
     /// Firmware events: bit 31 for the global interface, bit n for the group in slot n.
     Job,
     /// Faults of address space n in bit n. The upper half reports completed commands, which are
@@ -58,6 +69,7 @@ impl Block {
     pub(crate) fn rawstat(self, hw: &Hw<'_>) -> u32 {
         match self {
             Self::Gpu => hw.read(GPU_INT_RAWSTAT).into_raw(),
+            Self::Pwr => hw.read(PWR_INT_RAWSTAT).into_raw(),
             Self::Job => hw.read(JOB_INT_RAWSTAT).into_raw(),
             Self::Mmu => hw.read(MMU_INT_RAWSTAT).into_raw(),
         }
@@ -67,6 +79,7 @@ impl Block {
     pub(crate) fn stat(self, hw: &Hw<'_>) -> u32 {
         match self {
             Self::Gpu => hw.read(GPU_INT_STAT).into_raw(),
+            Self::Pwr => hw.read(PWR_INT_STAT).into_raw(),
             Self::Job => hw.read(JOB_INT_STAT).into_raw(),
             Self::Mmu => hw.read(MMU_INT_STAT).into_raw(),
         }
@@ -76,6 +89,7 @@ impl Block {
     pub(crate) fn clear(self, hw: &Hw<'_>, events: u32) {
         match self {
             Self::Gpu => hw.write_reg(GPU_INT_CLEAR::from_raw(events)),
+            Self::Pwr => hw.write_reg(PWR_INT_CLEAR::from_raw(events)),
             Self::Job => hw.write_reg(JOB_INT_CLEAR::from_raw(events)),
             Self::Mmu => hw.write_reg(MMU_INT_CLEAR::from_raw(events)),
         }
@@ -85,6 +99,7 @@ impl Block {
     pub(crate) fn set_mask(self, hw: &Hw<'_>, events: u32) {
         match self {
             Self::Gpu => hw.write_reg(GPU_INT_MASK::from_raw(events)),
+            Self::Pwr => hw.write_reg(PWR_INT_MASK::from_raw(events)),
             Self::Job => hw.write_reg(JOB_INT_MASK::from_raw(events)),
             Self::Mmu => hw.write_reg(MMU_INT_MASK::from_raw(events)),
         }
