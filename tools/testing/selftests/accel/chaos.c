@@ -17,6 +17,7 @@
 
 #include "cores.h"
 #include "module.h"
+#include "setting.h"
 #include "suite.h"
 
 #define WORKERS		20
@@ -39,13 +40,6 @@ struct tally {
 	atomic_uint failed;	/* calls that fail */
 	atomic_uint bad;	/* bad jobs */
 };
-
-static uint32_t setting(const char *name, uint32_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoul(text, NULL, 0) : otherwise;
-}
 
 /* One process's layers in one file. */
 struct client {

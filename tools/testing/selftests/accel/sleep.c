@@ -18,22 +18,7 @@ FIXTURE(sleep)
 	bool present;
 };
 
-FIXTURE_VARIANT(sleep)
-{
-	const char *state, *level;
-};
-
-FIXTURE_VARIANT_ADD(sleep, idle)
-{
-	.state = "freeze",
-	.level = "devices",
-};
-
-FIXTURE_VARIANT_ADD(sleep, to_memory)
-{
-	.state = "mem",
-	.level = "core",
-};
+SYSTEM_SLEEPS(sleep);
 
 FIXTURE_SETUP(sleep)
 {

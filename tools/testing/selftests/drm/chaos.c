@@ -20,6 +20,7 @@
 #include "disturb.h"
 #include "hwmodel.h"
 #include "power.h"
+#include "setting.h"
 #include "suite.h"
 #include "syncfile.h"
 
@@ -31,13 +32,6 @@
 #define ALIAS_VA	0x40000000ull	/* where the source is mapped, somewhere from here on */
 #define NOWHERE		0x7f000000ull	/* where nothing is */
 #define STEP		711		/* what the second job adds to what the first has copied */
-
-static uint32_t setting(const char *name, uint32_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoul(text, NULL, 0) : otherwise;
-}
 
 struct client {
 	struct rig rig;			/* its queue 0 copies, its queue 1 adds */

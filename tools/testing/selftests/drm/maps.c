@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "hwmodel.h"
+#include "setting.h"
 #include "suite.h"
 
 #define READONLY	DRM_PANTHOR_VM_BIND_OP_MAP_READONLY
@@ -74,13 +75,6 @@ static uint32_t draw(struct vm_under_test *vm, uint32_t below)
 	vm->random ^= vm->random >> 17;
 	vm->random ^= vm->random << 5;
 	return vm->random % below;
-}
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-	const char *value = getenv(name);
-
-	return value ? strtoull(value, NULL, 0) : otherwise;
 }
 
 #define FAIL(vm, ...) (snprintf((vm)->error, sizeof((vm)->error), __VA_ARGS__), -1)

@@ -10,6 +10,20 @@
 
 /* Whether this kernel can do it. */
 bool system_sleep_possible(const char *state, const char *level);
+/* How a system sleeps: the variants of a fixture, for system_sleep() and system_sleep_possible(). */
+#define SYSTEM_SLEEPS(fixture)					\
+	FIXTURE_VARIANT(fixture) {				\
+		const char *state, *level;			\
+	};							\
+	FIXTURE_VARIANT_ADD(fixture, idle) {			\
+		.state = "freeze",				\
+		.level = "devices",				\
+	};							\
+	FIXTURE_VARIANT_ADD(fixture, to_memory) {		\
+		.state = "mem",					\
+		.level = "core",				\
+	}
+
 /* To "freeze" or "mem", up to "devices" or "core", and back. 0 or a negative errno. */
 int system_sleep(const char *state, const char *level);
 
