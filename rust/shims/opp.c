@@ -15,11 +15,19 @@ bool shim_opp_has_table(struct device *dev)
 	return true;
 }
 
-int shim_opp_set_supply(struct device *dev, const char *name)
+int shim_opp_configure(struct device *dev, const char *clk, const char *supply)
 {
-	const char *const names[] = { name, NULL };
-	struct dev_pm_opp_config config = { .regulator_names = names };
+	const char *const clks[] = { clk, NULL };
+	const char *const supplies[] = { supply, NULL };
+	struct dev_pm_opp_config config = {
+		.clk_names = clk ? clks : NULL,
+		.regulator_names = supplies,
+	};
+	int ret = dev_pm_opp_set_config(dev, &config);
 
+	if (ret != -ENODEV || !clk)
+		return ret;
+	config.regulator_names = NULL;
 	return dev_pm_opp_set_config(dev, &config);
 }
 

@@ -11,8 +11,12 @@ struct device;
 
 /* Whether somebody has given @dev a table already. */
 bool shim_opp_has_table(struct device *dev);
-/* Puts the supply under the control of the OPP core: a token for shim_opp_clear(), or an error. */
-int shim_opp_set_supply(struct device *dev, const char *name);
+/*
+ * Puts clock and supply under the control of the OPP core: a token for shim_opp_clear(), or an error. The clock
+ * is the first of the device tree if @clk is NULL. -ENODEV if there is nothing to put: no such supply, and the
+ * clock is the first one anyway.
+ */
+int shim_opp_configure(struct device *dev, const char *clk, const char *supply);
 void shim_opp_clear(int token);
 /* -ENODEV if the device tree has none. */
 int shim_opp_add_table(struct device *dev);

@@ -85,8 +85,8 @@ impl Share {
 struct Counts {
     /// How many have work.
     working: u32,
-    /// The device is on.
-    counting: bool,
+    /// How many of what it consists of are on.
+    counting: u32,
     /// When the counts were last brought up to date.
     since: Instant<Monotonic>,
     /// Since the last report.
@@ -102,7 +102,7 @@ impl Counts {
         let now = Instant::now();
         let elapsed = now - self.since;
         self.since = now;
-        if self.counting {
+        if self.counting != 0 {
             self.window.add(elapsed, self.working != 0);
             self.sum.add(elapsed, self.working != 0);
         }
@@ -137,14 +137,14 @@ impl Drop for Work {
     }
 }
 
-/// A device that is on, until this is dropped.
+/// A device that is on, until this and all others like it are dropped.
 pub struct Counting(Arc<Load>);
 
 impl Drop for Counting {
     fn drop(&mut self) {
         let mut counts = self.0.counts.lock();
         counts.settle();
-        counts.counting = false;
+        counts.counting -= 1;
     }
 }
 
@@ -160,7 +160,7 @@ impl Load {
                 counts <- new_spinlock!(
                     Counts {
                         working: 0,
-                        counting: false,
+                        counting: 0,
                         since: Instant::now(),
                         window: Share::NONE,
                         reported: Share::NONE,
@@ -182,11 +182,11 @@ impl Load {
         Work(self.clone())
     }
 
-    /// The device is on.
+    /// The device is on, or one more of several that run at the same rate.
     pub fn count(self: &Arc<Self>) -> Counting {
         let mut counts = self.counts.lock();
         counts.settle();
-        counts.counting = true;
+        counts.counting += 1;
         drop(counts);
         Counting(self.clone())
     }
@@ -366,7 +366,7 @@ mod tests {
     fn counts() -> Counts {
         Counts {
             working: 0,
-            counting: false,
+            counting: 0,
             since: Instant::now(),
             window: Share::NONE,
             reported: Share::NONE,
@@ -386,12 +386,12 @@ mod tests {
         counts.working = 1;
         pass(&mut counts);
         assert_eq!(counts.sum, Share::NONE);
-        counts.counting = true;
+        counts.counting = 1;
         pass(&mut counts);
         assert!(!counts.sum.total.is_zero());
         assert_eq!(counts.sum.busy, counts.sum.total);
         let before = counts.sum;
-        counts.counting = false;
+        counts.counting = 0;
         pass(&mut counts);
         assert_eq!(counts.sum, before);
     }
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn time_without_work_is_not_busy() {
         let mut counts = counts();
-        counts.counting = true;
+        counts.counting = 1;
         pass(&mut counts);
         assert!(counts.sum.busy.is_zero());
         assert!(!counts.sum.total.is_zero());
@@ -408,10 +408,10 @@ mod tests {
     #[test]
     fn a_report_is_repeated_while_nothing_happens() {
         let mut counts = counts();
-        counts.counting = true;
+        counts.counting = 1;
         counts.working = 1;
         pass(&mut counts);
-        counts.counting = false;
+        counts.counting = 0;
         let first = counts.report();
         assert!(!first.total.is_zero());
         assert_eq!(first.busy, first.total);

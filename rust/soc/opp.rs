@@ -43,7 +43,8 @@ pub struct Opp {
 }
 
 impl Opp {
-    /// Adds the device tree's table, with the supply `regulator` under the control of the OPP core.
+    /// Adds the device tree's table, with the supply `regulator` under the control of the OPP core. The rates
+    /// are those of `clock`, or of the first clock of the device tree if there is no name.
     ///
     /// If the device has a table already, its power domain has brought it and controls the supply;
     /// then the table is used as it is. A missing supply is no error.
@@ -51,7 +52,11 @@ impl Opp {
     /// # Errors
     ///
     /// `ENODEV` if there is no table, or the kernel has no operating points, `EPROBE_DEFER` if the supply is not there yet.
-    pub fn from_dt(dev: &Device<Bound>, regulator: &'static CStr) -> Result<Self> {
+    pub fn from_dt(
+        dev: &Device<Bound>,
+        clock: Option<&'static CStr>,
+        regulator: &'static CStr,
+    ) -> Result<Self> {
         let mut this = Self {
             dev: ARef::from(&**dev),
             config: None,
@@ -63,9 +68,11 @@ impl Opp {
             return Ok(this);
         }
 
-        // SAFETY: The device is valid, and the name is not used after the call.
-        let token =
-            unsafe { shims::c::shim_opp_set_supply(raw_device(dev), regulator.as_char_ptr()) };
+        let clock = clock.map_or(core::ptr::null(), |name| name.as_char_ptr());
+        // SAFETY: The device is valid, and the names are not used after the call.
+        let token = unsafe {
+            shims::c::shim_opp_configure(raw_device(dev), clock, regulator.as_char_ptr())
+        };
         match to_result(token) {
             Ok(()) => this.config = Some(token),
             // No supply, or no operating points at all in this kernel.

@@ -69,7 +69,7 @@ impl Supplies {
             ],
         )?;
 
-        let opp = match Opp::from_dt(dev, c"mali") {
+        let opp = match Opp::from_dt(dev, None, c"mali") {
             Err(err) if err == ENODEV => None,
             result => Some(result.map_err(|err| {
                 let why = fmt!(
