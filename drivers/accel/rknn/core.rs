@@ -43,8 +43,7 @@ use kernel::{
         aref::ARef,
         Arc,
         Mutex,
-        MutexGuard,
-        SetOnce, //
+        MutexGuard, //
     },
     time::{
         msecs_to_jiffies,
@@ -62,16 +61,11 @@ use kernel::{
     }, //
 };
 use soc::{
-    clk::{
-        Clocks,
-        Running as Clocked, //
+    devfreq::{
+        self,
+        Load, //
     },
-    gate::Opened,
-    iommu::{
-        Attachment,
-        Domain,
-        Master, //
-    },
+    iommu::Master,
     irq::{
         IrqHandler,
         Line,
@@ -79,8 +73,7 @@ use soc::{
     },
     pm::{
         Active,
-        Handle,
-        Operations, //
+        Handle, //
     },
     reset::Resets,
     wq::Workqueue, //
@@ -88,10 +81,10 @@ use soc::{
 
 use crate::{
     job::Work,
+    power::Tables,
     regs::{
         event,
-        Regs,
-        Windows, //
+        Regs, //
     },
     sched::Sched,
     space::Space, //
@@ -106,143 +99,8 @@ const RESET_TIME: Delta = Delta::from_micros(10);
 /// The clocks that a core needs, all of them.
 pub(crate) const CLOCKS: usize = 4;
 
-struct Attached {
-    attachment: Option<Attachment>,
-    /// A job runs in it.
-    busy: bool,
-}
-
-/// The address space that a core has.
-#[pin_data]
-pub(crate) struct Tables {
-    #[pin]
-    attached: Mutex<Attached>,
-}
-
-impl Tables {
-    /// None.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            attached <- new_mutex!(
-                Attached {
-                    attachment: None,
-                    busy: false,
-                },
-                "Tables::attached"
-            ),
-        })
-    }
-
-    /// Gives the device the address space of a job, unless it has it.
-    fn switch(&self, master: &Master, domain: &Arc<Domain>) -> Result {
-        let mut attached = self.attached.lock();
-        let has = attached
-            .attachment
-            .as_ref()
-            .is_some_and(|attachment| Arc::ptr_eq(attachment.domain(), domain));
-
-        if !has {
-            // Only one at a time.
-            attached.attachment = None;
-            attached.attachment = Some(master.attach(domain)?);
-        }
-        attached.busy = true;
-        Ok(())
-    }
-
-    /// The job has ended.
-    fn rest(&self) {
-        self.attached.lock().busy = false;
-    }
-
-    /// Has the device reset by `pulse`, and its IOMMU with it, and takes the address space away. The line of
-    /// both must be off.
-    fn reset(&self, pulse: impl FnOnce()) {
-        let mut attached = self.attached.lock();
-
-        match &attached.attachment {
-            Some(attachment) => attachment.domain().still(pulse),
-            None => pulse(),
-        }
-        attached.attachment = None;
-        attached.busy = false;
-    }
-
-    /// Takes the address space away, if it is the one that is meant and no job runs in it.
-    fn take(&self, meant: impl FnOnce(&Arc<Domain>) -> bool) {
-        let mut attached = self.attached.lock();
-
-        if attached
-            .attachment
-            .as_ref()
-            .is_some_and(|attachment| !attached.busy && meant(attachment.domain()))
-        {
-            attached.attachment = None;
-        }
-    }
-}
-
-/// Clocks, registers and the address space, which go with the power.
-#[pin_data]
-pub(crate) struct Power {
-    clocks: Arc<Clocks<CLOCKS>>,
-    regs: Arc<Regs>,
-    tables: Arc<Tables>,
-    /// Who runs jobs here, once that is known.
-    core: SetOnce<Arc<Core>>,
-    #[pin]
-    on: Mutex<Option<Opened<Windows, Clocked<CLOCKS>>>>,
-}
-
-impl Power {
-    /// A core that is off.
-    pub(crate) fn new(
-        clocks: Arc<Clocks<CLOCKS>>,
-        regs: Arc<Regs>,
-        tables: Arc<Tables>,
-    ) -> impl PinInit<Self> {
-        pin_init!(Self {
-            clocks,
-            regs,
-            tables,
-            core: SetOnce::new(),
-            on <- new_mutex!(None, "Power::on"),
-        })
-    }
-
-    /// From now on `core` runs jobs.
-    pub(crate) fn set_core(&self, core: Arc<Core>) {
-        self.core.populate(core);
-    }
-}
-
-impl Operations for Power {
-    fn resume(&self) -> Result {
-        let on = self.regs.open(self.clocks.enable()?)?;
-        *self.on.lock() = Some(on);
-        if let Some(core) = self.core.as_ref() {
-            core.sched.go_on(core);
-        }
-        Ok(())
-    }
-
-    fn suspend(&self) {
-        // Unless the system goes to sleep there is no job.
-        if let Some(core) = self.core.as_ref() {
-            core.sched.pause(core);
-        }
-        self.tables.take(|_| true);
-        let on = self.on.lock().take();
-        // Waits for those inside of the gate, so not with the lock held.
-        drop(on);
-    }
-
-    fn awake(&self) {
-        if let Some(core) = self.core.as_ref() {
-            core.sched.start_all();
-        }
-    }
-}
+/// The one that all cores share, among them.
+pub(crate) const SHARED_CLOCK: usize = 2;
 
 /// The job that is on the core.
 struct Running {
@@ -255,6 +113,7 @@ struct Running {
     since: Instant<Monotonic>,
     began: Instant<Monotonic>,
     active: Active,
+    _load: devfreq::Work,
 }
 
 struct Hw {
@@ -296,6 +155,7 @@ pub(crate) struct Core {
     tables: Arc<Tables>,
     handle: Arc<Handle>,
     sched: Arc<Sched>,
+    load: Arc<Load>,
     wq: Workqueue,
     /// Gone when the driver lets go of the core.
     #[pin]
@@ -330,6 +190,7 @@ pub(crate) struct Parts {
     pub(crate) tables: Arc<Tables>,
     pub(crate) handle: Arc<Handle>,
     pub(crate) sched: Arc<Sched>,
+    pub(crate) load: Arc<Load>,
 }
 
 impl Core {
@@ -357,6 +218,7 @@ impl Core {
                 tables: parts.tables,
                 handle: parts.handle,
                 sched: parts.sched,
+                load: parts.load,
                 wq: Workqueue::unbound(c"rknn-watchdog")?,
                 reset <- new_mutex!(Some(reset), "Core::reset"),
                 hw <- new_mutex!(
@@ -372,6 +234,11 @@ impl Core {
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Who runs where.
+    pub(crate) fn sched(&self) -> &Arc<Sched> {
+        &self.sched
     }
 
     /// Its place in the NPU.
@@ -426,6 +293,7 @@ impl Core {
             since: now,
             began: now,
             active,
+            _load: self.load.begin(),
         });
         if let Err(err) = self.kick(hw) {
             self.tables.rest();

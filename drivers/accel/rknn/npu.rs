@@ -51,6 +51,7 @@ struct Probing {
     /// One bit for each core, by its place, whose probe has come to an end.
     settled: u64,
     /// One of them is there.
+    devfreq::Scaling,
     any: bool,
     /// The node is there.
     node: bool,
@@ -88,6 +89,7 @@ impl Npu {
                     },
                     "Npu::probing"
                 ),
+    scaling: Arc<Scaling>,
             }),
             GFP_KERNEL,
         )
@@ -119,11 +121,13 @@ impl Npu {
 
     fn show(&self, coherent: bool) -> Result {
         let ctx = MayBlock::new();
+        let scaling = Scaling::new()?;
         let bound = Bound {
             sched: self.sched.clone(),
             domain: Domain::new(&ctx, c"rknn")?,
             coherent,
         };
+                scaling,
         let dev = self.facade.dev();
 
         drm::UnregisteredDevice::<Driver>::new(dev, Ok::<(), Error>(()))?.register(
@@ -134,3 +138,8 @@ impl Npu {
         Ok(())
     }
 }
+    /// What chooses the rate of the cores.
+    pub(crate) fn scaling(&self) -> &Arc<Scaling> {
+        &self.scaling
+    }
+

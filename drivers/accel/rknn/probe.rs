@@ -8,8 +8,8 @@
 //!
 //! # Ordering
 //!
-//! Up: power domains, supplies, IOMMU, reset lines, clocks, registers, power, reset, interrupt,
-//! scheduler. Down in reverse: the core ends its job and gets no other, its interrupt is freed, it is
+//! Up: power domains, supplies, IOMMU, reset lines, clocks, registers, operating points, power, reset,
+//! interrupt, scheduler. Down in reverse: the core ends its job and gets no other, its interrupt is freed, it is
 //! switched off, and with that its address space taken away.
 //!
 //! # Blocking
@@ -52,14 +52,17 @@ use crate::{
         Core,
         Interrupt,
         Parts,
-        Power,
-        Tables,
         CLOCKS, //
     },
+    devfreq::Chosen,
     driver::NPU,
     npu::{
         Npu,
         COMPATIBLE, //
+    },
+    power::{
+        Power,
+        Tables, //
     },
     regs::{
         Regs,
@@ -99,6 +102,7 @@ pub(crate) struct Data {
     _irq: Irq<Interrupt>,
     _retired: Retired,
     _runtime: Runtime,
+    _chosen: Option<Chosen>,
     _mapped: RevokeOnDrop<Windows>,
 }
 
@@ -118,13 +122,15 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
         name,
         optional: false,
     });
-    let clocks = Clocks::get(dev, specs)?;
+    let clocks = Arc::new(Clocks::get(dev, specs)?, GFP_KERNEL)?;
     let windows = Windows::map(pdev)?;
     let regs = Arc::pin_init(Regs::new(windows), GFP_KERNEL)?;
     let mapped = RevokeOnDrop(regs.clone());
 
+    let chosen = npu.scaling().adopt(dev, &clocks)?;
     let tables = Arc::pin_init(Tables::new(), GFP_KERNEL)?;
-    let power = Power::new(Arc::new(clocks, GFP_KERNEL)?, regs.clone(), tables.clone());
+    let scaling = npu.scaling().clone();
+    let power = Power::new(clocks, regs.clone(), tables.clone(), scaling);
     let power = Arc::pin_init(power, GFP_KERNEL)?;
     let mut runtime = Runtime::start(dev, domains, power.clone()).map_err(|err| {
         let why =
@@ -141,6 +147,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
         tables,
         handle: runtime.handle().clone(),
         sched: npu.sched().clone(),
+        load: npu.scaling().load().clone(),
     })?;
     let retired = Retired(core.clone());
     power.set_core(core.clone());
@@ -158,6 +165,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
         _irq: irq,
         _retired: retired,
         _runtime: runtime,
+        _chosen: chosen,
         _mapped: mapped,
     })
 }

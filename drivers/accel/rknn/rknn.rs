@@ -9,6 +9,7 @@
 //! | the module, the node, the table of ioctls | `driver` |
 //! | cores that come and go | `npu`, `probe` |
 //! | a core: registers, jobs, interrupts, resets | `core`, `regs` |
+//! | switching cores on and off, the rate | `power`, `devfreq` |
 //! | who runs where | `sched`, `job` |
 //! | files, buffers, address spaces | `file`, `gem`, `space` |
 //! | submissions | `submit` |
@@ -22,11 +23,13 @@
 )]
 
 mod core;
+mod devfreq;
 mod driver;
 mod file;
 mod gem;
 mod job;
 mod npu;
+mod power;
 mod probe;
 mod regs;
 mod sched;
