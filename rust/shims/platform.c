@@ -302,3 +302,19 @@ void shim_slot_unlock(void)
 {
 	mutex_unlock(&slot_lock);
 }
+bool shim_of_enabled_node(const char *compatible, unsigned int index, char *name, size_t size)
+{
+	struct device_node *np;
+	bool found = false;
+
+	for_each_compatible_node(np, NULL, compatible) {
+		if (index--)
+			continue;
+		found = of_device_is_available(np);
+		snprintf(name, size, "%pOF", np);
+		of_node_put(np);
+		break;
+	}
+	return found;
+}
+

@@ -67,6 +67,8 @@ int shim_facade_dma(struct device *dev, unsigned int bits);
 unsigned int shim_of_count(const char *compatible);
 /* How many of them, enabled or not, come before that of @dev. */
 unsigned int shim_of_index(struct device *dev, const char *compatible);
+/* Whether there is an enabled node at @index among those of this kind, and what it is called. */
+bool shim_of_enabled_node(const char *compatible, unsigned int index, char *name, size_t size);
 
 /* One lock for the slots of a module. */
 void shim_slot_lock(void);

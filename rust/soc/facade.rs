@@ -70,6 +70,32 @@ pub fn node_index(dev: &Device<Bound>, compatible: &CStr) -> u32 {
     unsafe { shims::c::shim_of_index(raw_device(dev), compatible.as_char_ptr()) }
 }
 
+/// A node of the device tree, by its name with the path.
+pub struct Node([u8; 128]);
+
+impl Node {
+    /// The name, or the beginning of it.
+    pub fn name(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"?")
+    }
+}
+
+/// The device of this kind at `index` in the device tree, if that enables it.
+pub fn enabled_node(compatible: &CStr, index: u32) -> Option<Node> {
+    let mut node = Node([0; 128]);
+
+    // SAFETY: It is a C string, and the function writes no more than there is room for.
+    unsafe {
+        shims::c::shim_of_enabled_node(
+            compatible.as_char_ptr(),
+            index,
+            node.0.as_mut_ptr().cast(),
+            node.0.len(),
+        )
+    }
+    .then_some(node)
+}
+
 /// A place for a value that the devices of one driver share. Made to be a static.
 ///
 /// # Invariants

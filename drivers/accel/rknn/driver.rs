@@ -40,7 +40,10 @@ use soc::{
 use crate::{
     file,
     gem::BoData,
-    npu::Npu,
+    npu::{
+        Npu,
+        Waiting, //
+    },
     probe::CoreDriver,
     sched::Sched,
     submit, //
@@ -108,6 +111,7 @@ impl drm::Driver for Driver {
 pub(crate) struct Module {
     #[pin]
     _cores: Registration<Platform<CoreDriver>>,
+    _waiting: Waiting,
     _npu: Filled<Npu>,
 }
 
@@ -115,6 +119,7 @@ impl InPlaceModule for Module {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _npu: NPU.fill(Npu::new()?)?,
+            _waiting: Waiting(NPU.get().ok_or(ENODEV)?),
             _cores <- Registration::new(<Self as ModuleMetadata>::NAME, module),
         })
     }

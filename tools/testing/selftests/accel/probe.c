@@ -123,6 +123,32 @@ TEST_F(probe, the_node_comes_too_if_it_is_the_last_core_that_fails)
 	EXPECT_EQ(0, cores_run(0x5));
 }
 
+/* One that nobody brings: it may be waiting for something. The others serve after a while, and it may come later. */
+TEST_F_TIMEOUT(probe, the_node_comes_without_a_core_that_does_not_come, 200)
+{
+	int64_t end;
+
+	ASSERT_EQ(0, load_anew());
+	ASSERT_EQ(0, core_bind(0));
+	ASSERT_EQ(0, core_bind(2));
+	EXPECT_NE(0, access(NODE, F_OK));
+	for (end = now_ns() + 3 * PATIENCE; access(NODE, F_OK) && now_ns() < end;)
+		usleep(100000);
+	EXPECT_EQ(0, cores_run(0x5));
+	ASSERT_EQ(0, core_bind(1));
+	EXPECT_EQ(0, cores_run(0x7));
+}
+
+/* And nobody waits any more when the driver is unloaded. */
+TEST_F(probe, a_driver_that_waits_for_a_core_can_be_unloaded)
+{
+	for (uint32_t n = 0; n < 3; n++) {
+		ASSERT_EQ(0, load_anew());
+		ASSERT_EQ(0, core_bind(n));
+		EXPECT_NE(0, access(NODE, F_OK));
+	}
+}
+
 TEST_F(probe, there_is_no_node_if_all_cores_fail)
 {
 	ASSERT_EQ(0, load_anew());
