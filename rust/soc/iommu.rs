@@ -27,7 +27,7 @@
 //! others are refused before they allocate as long as a driver is bound, which it is as long as an attachment
 //! exists. What remains are an administrator's first `DMA-FQ` in the group's `type`, and reading its
 //! `reserved_regions` where the IOMMU's driver reports any, which that of Rockchip's does not. Lockdep has one
-//! class for the mutexes of all groups, and cannot see this.
+//! class for the mutexes of all groups, and cannot see this: it is told to look elsewhere for the moment.
 
 use core::{
     ops::Range,
