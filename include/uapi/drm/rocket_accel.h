@@ -61,7 +61,8 @@ extern "C" {
  * With a size of zero and a handle, the call tells where a buffer is that is there already, in the same
  * way. This is how a dma-buf of another device, once imported, gets its address: before that it has
  * none, and no job can name it. What is mapped is what the exporter has mapped for the NPU. The C
- * driver answers ``EINVAL``, and imports no such dma-bufs.
+ * driver answers ``ENOSPC``, and imports no such dma-bufs; clients that know it do not ask for a size
+ * of zero.
  *
  * Errors: ``EINVAL`` for a size of zero without a handle, for a buffer that another file has created,
  * and for one whose memory is where the NPU cannot reach it; ``ENOENT`` for an unknown handle;

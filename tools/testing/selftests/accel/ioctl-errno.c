@@ -44,6 +44,22 @@ TEST_F(wrong, a_buffer_of_no_size_is_invalid)
 	EXPECT_EQ(0, args.handle);
 }
 
+/* With a handle it is no new buffer, but a question: where one is. The C driver looks at the size only. */
+TEST_F(wrong, a_size_of_zero_makes_no_buffer)
+{
+	struct drm_rocket_create_bo args = { .handle = self->bo.handle };
+	struct drm_rocket_create_bo unknown = { .handle = 99 };
+	bool asks = !npu_is_c_driver();
+
+	EXPECT_EQ(asks ? 0 : -ENOSPC, npu_ioctl(self->npu.fd, DRM_IOCTL_ROCKET_CREATE_BO, &args));
+	EXPECT_EQ(self->bo.handle, args.handle);
+	EXPECT_EQ(asks ? self->bo.iova : 0, args.dma_address);
+	EXPECT_EQ(asks ? 4096 : 0, args.size);
+	EXPECT_EQ(asks ? -ENOENT : -ENOSPC,
+		  npu_ioctl(self->npu.fd, DRM_IOCTL_ROCKET_CREATE_BO, &unknown));
+	EXPECT_EQ(99, unknown.handle);
+}
+
 TEST_F(wrong, prep_and_fini_of_an_unknown_handle_find_nothing)
 {
 	struct drm_rocket_prep_bo prep = { .handle = 99 };
