@@ -75,6 +75,31 @@ TEST_F(submit, convolutions_and_depthwise_convolutions_are_within_one_of_their_d
 	}
 }
 
+/* The element-wise operation that clients use: a convolution to whose result another one's is added. */
+TEST_F(submit, a_layer_that_adds_a_tensor_is_within_one_of_its_definition)
+{
+	for (uint32_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		struct layer layer;
+		uint8_t *added, *plain;
+		int ret;
+
+		layer_generate(&layer, i + 1, shapes[i].depthwise, shapes[i].in, shapes[i].out,
+			       shapes[i].kernel, shapes[i].stride, shapes[i].pad);
+		plain = layer_reference(&layer);
+		layer_generate_add(&layer, i + 50);
+		added = layer_reference(&layer);
+		EXPECT_LT(20, distance(plain, added,
+				       layer.out.width * layer.out.height * layer.out.channels));
+		ret = run(&self->npu, &self->lists, &layer);
+		EXPECT_TRUE(ret == 0 || ret == 1) {
+			TH_LOG("shape %u: %d", i, ret);
+		}
+		free(plain);
+		free(added);
+		layer_free(&layer);
+	}
+}
+
 /* A reference that is constant would be met by a NPU that does nothing. */
 TEST_F(submit, references_are_not_trivial)
 {

@@ -53,8 +53,19 @@ void layer_generate(struct layer *layer, uint32_t seed, bool depthwise, struct s
 		layer->bias[oc] = (int32_t)(number(&state) & 0xfff) - 2048;
 }
 
+void layer_generate_add(struct layer *layer, uint32_t seed)
+{
+	uint32_t state = seed;
+
+	layer->add = filled(&state, layer->out.width * layer->out.height * layer->out.channels);
+	layer->zero_add = 90;
+	layer->add_scale = 24000;
+	layer->add_shift = 6;
+}
+
 void layer_free(struct layer *layer)
 {
+	free(layer->add);
 	free(layer->input);
 	free(layer->weights);
 	free(layer->bias);
@@ -100,8 +111,12 @@ uint8_t *layer_reference(const struct layer *l)
 	for (uint32_t y = 0; y < l->out.height; y++) {
 		for (uint32_t x = 0; x < l->out.width; x++) {
 			for (uint32_t c = 0; c < l->out.channels; c++) {
-				double value = ldexp((double)sum_at(l, y, x, c) * l->scale, -(int)l->shift);
+				double value = sum_at(l, y, x, c);
 
+				if (l->add)
+					value += ldexp(((double)l->add[at - output] - l->zero_add) *
+						       l->add_scale, -(int)l->add_shift);
+				value = ldexp(value * l->scale, -(int)l->shift);
 				value = round(value) + l->zero_out;
 				*at++ = value < 0 ? 0 : value > 255 ? 255 : value;
 			}
@@ -141,6 +156,18 @@ uint8_t *layer_unpack_output(const struct layer *l, const uint8_t *packed)
 				packed[(c / 16 * pixels + pixel) * 16 + c % 16] + 128;
 	}
 	return output;
+}
+
+/* In the order of the output. */
+static void pack_add(const struct layer *l, uint8_t *packed)
+{
+	uint32_t pixels = l->out.width * l->out.height;
+
+	for (uint32_t pixel = 0; pixel < pixels; pixel++) {
+		for (uint32_t c = 0; c < l->out.channels; c++)
+			packed[(c / 16 * pixels + pixel) * 16 + c % 16] =
+				l->add[pixel * l->out.channels + c] - 128;
+	}
 }
 
 static uint32_t kernels(const struct layer *l)
@@ -202,6 +229,8 @@ int layer_load(const struct npu *npu, const struct layer *layer, struct loaded *
 		ret = npu_bo_create(npu, 4 * layer->out.channels, &loaded->bias);
 	if (!ret)
 		ret = npu_bo_create(npu, packed_size(layer->out), &loaded->output);
+	if (!ret && layer->add)
+		ret = npu_bo_create(npu, packed_size(layer->out), &loaded->add);
 	if (ret) {
 		layer_unload(loaded);
 		return ret;
@@ -209,6 +238,10 @@ int layer_load(const struct npu *npu, const struct layer *layer, struct loaded *
 	layer_pack_input(layer, loaded->input.map);
 	pack_weights(layer, loaded->weights.map);
 	pack_bias(layer, (int32_t *)loaded->bias.map);
+	if (layer->add) {
+		pack_add(layer, loaded->add.map);
+		npu_bo_fini(&loaded->add);
+	}
 	npu_bo_fini(&loaded->input);
 	npu_bo_fini(&loaded->weights);
 	npu_bo_fini(&loaded->bias);
@@ -218,7 +251,7 @@ int layer_load(const struct npu *npu, const struct layer *layer, struct loaded *
 void layer_unload(struct loaded *loaded)
 {
 	struct npu_bo *all[] = {
-		&loaded->input, &loaded->weights, &loaded->bias, &loaded->output,
+		&loaded->input, &loaded->weights, &loaded->bias, &loaded->add, &loaded->output,
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -251,6 +284,8 @@ uint32_t layer_list(const struct layer *l, const struct loaded *at, const struct
 	/* Both groups of registers are used in turn. */
 	uint32_t pointer = 1 << 3 | 1 << 2 | 1 << 1;
 	uint32_t line = 4 * l->in.width, count = 0;
+	/* Surfaces of what is added, which two units read in turn. */
+	uint32_t surface = l->add ? pixels * 16 : 0;
 
 #define PUT(target, reg, value)	(words[count++] = word(target, reg, value))
 	PUT(CNA, 0x1040, 11 << 4 | 1);				/* CBUF_CON0: banks */
@@ -295,7 +330,12 @@ uint32_t layer_list(const struct layer *l, const struct loaded *at, const struct
 	PUT(DPU, 0x4058, out - 1);				/* WDMA_SIZE_0 */
 	PUT(DPU, 0x405c, size);					/* WDMA_SIZE_1 */
 	PUT(DPU, 0x4060, 1 << 6 | 1 << 4 | 1 << 1 | 1);		/* BN_CFG: nothing */
-	PUT(DPU, 0x4070, 1 << 9 | 1 << 8 | 1 << 7 | 1 << 1 | 1);	/* EW_CFG: nothing */
+	if (l->add)						/* EW_CFG: add bytes from memory */
+		PUT(DPU, 0x4070, 1u << 31 | 1 << 28 | 1 << 22 | 2 << 16 | 1 << 9 | 1 << 7 | 1 << 6);
+	else							/* EW_CFG: nothing */
+		PUT(DPU, 0x4070, 1 << 9 | 1 << 8 | 1 << 7 | 1 << 1 | 1);
+	PUT(DPU, 0x4074, l->add ? 128 - l->zero_add : 0);	/* EW_CVT_OFFSET_VALUE */
+	PUT(DPU, 0x4078, l->add_shift << 16 | l->add_scale);	/* EW_CVT_SCALE_VALUE */
 	PUT(DPU, 0x4080, l->zero_out - 128);			/* OUT_CVT_OFFSET */
 	PUT(DPU, 0x4084, l->scale);				/* OUT_CVT_SCALE */
 	PUT(DPU, 0x4088, l->shift);				/* OUT_CVT_SHIFT */
@@ -305,10 +345,15 @@ uint32_t layer_list(const struct layer *l, const struct loaded *at, const struct
 	PUT(RDMA, 0x500c, l->out.width - 1);			/* DATA_CUBE_WIDTH */
 	PUT(RDMA, 0x5010, l->out.height - 1);			/* DATA_CUBE_HEIGHT */
 	PUT(RDMA, 0x5014, out - 1);				/* DATA_CUBE_CHANNEL */
+	PUT(RDMA, 0x5018, at->add.iova);			/* SRC_BASE_ADDR: even surfaces */
 	PUT(RDMA, 0x501c, 1 << 1);				/* BRDMA_CFG: the bias */
 	PUT(RDMA, 0x5020, at->bias.iova);			/* BS_BASE_ADDR */
-	PUT(RDMA, 0x5034, 1);					/* ERDMA_CFG: none */
-	PUT(RDMA, 0x5044, 15 << 11 | 1 << 4 | mode << 1);	/* FEATURE_MODE_CFG */
+	PUT(RDMA, 0x5034, l->add ? 1 << 30 | 1 << 2 : 1);	/* ERDMA_CFG: bytes, or none */
+	PUT(RDMA, 0x5038, at->add.iova + surface);		/* EW_BASE_ADDR: odd surfaces */
+	PUT(RDMA, 0x5040, surface);				/* EW_SURF_STRIDE */
+	PUT(RDMA, 0x5044, 15 << 11 | (l->add ? 5 << 8 : 1 << 4) | mode << 1); /* FEATURE_MODE_CFG */
+	PUT(RDMA, 0x504c, surface);				/* SURF_NOTCH */
+	PUT(RDMA, 0x506c, surface);				/* EW_SURF_NOTCH */
 	if (count % 2)
 		words[count++] = 0;
 	PUT(PC, 0x0010, next ? next->iova : 0);			/* BASE_ADDRESS */

@@ -24,11 +24,18 @@ struct layer {
 	/* [out channel][ky][kx][channel], of a depthwise layer [ky][kx][channel] */
 	uint8_t *weights;
 	int32_t *bias;
+	/*
+	 * Added to the sums, [y][x][channel] as the output, NULL for nothing. Less zero_add, times add_scale
+	 * / 2^add_shift.
+	 */
+	uint8_t *add;
+	uint8_t zero_add;
+	uint32_t add_scale, add_shift;
 };
 
-/* A layer in the NPU's memory. @input and @output may belong to somebody else. */
+/* A layer in the NPU's memory. @input and @output may belong to somebody else. No @add if nothing is added. */
 struct loaded {
-	struct npu_bo input, weights, bias, output;
+	struct npu_bo input, weights, bias, add, output;
 };
 
 /* Numbers that look random and are the same in every run. */
@@ -37,6 +44,8 @@ uint32_t number(uint32_t *state);
 /* With generated numbers. @out_channels counts for layers that are not depthwise. */
 void layer_generate(struct layer *layer, uint32_t seed, bool depthwise, struct shape in,
 		    uint32_t out_channels, uint32_t kernel, uint32_t stride, uint32_t pad);
+/* Has it add a generated tensor. */
+void layer_generate_add(struct layer *layer, uint32_t seed);
 void layer_free(struct layer *layer);
 
 /* The output in plain order, of layer->out. To be freed. */

@@ -91,6 +91,31 @@ fn scale(value: i32, scale: i64, shift: u32) -> i64 {
     }
 }
 
+/// What is added to the sums of one pixel, converted.
+fn fetch_addends(
+    m: &mut Memory<'_, '_>,
+    g: &Geometry,
+    atom: u32,
+    pixel: u32,
+) -> Result<[i32; 16], Refused> {
+    let mut addends = [0; 16];
+    let Some(add) = g.add else {
+        return Ok(addends);
+    };
+    let mut raw = [0; 16];
+    m.read(
+        Master::Control,
+        add.surface(atom).wrapping_add(pixel * ATOM),
+        &mut raw,
+    )?;
+    for (addend, &byte) in addends.iter_mut().zip(&raw) {
+        let operand = i32::from(signed(byte)).saturating_add(add.offset);
+        let value = scale(operand, add.scale, add.shift);
+        *addend = i32::try_from(value.clamp(i32::MIN.into(), i32::MAX.into())).unwrap_or(0);
+    }
+    Ok(addends)
+}
+
 impl Geometry {
     /// Output channels and pixels at a time.
     fn tile(&self) -> (u32, u32) {
@@ -248,10 +273,13 @@ impl Convolution {
             let atoms = sums.chunks(index(ATOM)).zip(biases);
             for (atom, (sums, biases)) in (at.channel / ATOM..).zip(atoms) {
                 let mut out = [0; 16];
+                let addends = fetch_addends(m, g, atom, pixel)?;
                 let biases = biases.chunks_exact(4);
-                for ((out, &sum), bias) in out.iter_mut().zip(sums).zip(biases) {
+                for (((out, &sum), bias), add) in out.iter_mut().zip(sums).zip(biases).zip(addends)
+                {
                     let bias = i32::from_le_bytes(bias.try_into().unwrap_or_default());
                     let sum = truncate(sum, g.truncate).wrapping_add(bias);
+                    let sum = sum.saturating_add(add);
                     let value = scale(sum, g.scale, g.shift).saturating_add(i64::from(g.offset));
                     let value = value.clamp(i64::from(i8::MIN), i64::from(i8::MAX));
                     [*out, ..] = value.to_le_bytes();

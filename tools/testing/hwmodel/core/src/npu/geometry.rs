@@ -22,10 +22,16 @@ const CVT_BYPASS: u32 = 1;
 const DEPTHWISE: u32 = 3;
 /// FEATURE_MODE_CFG: where the results go.
 const TO_MEMORY: u32 = 2;
+/// EW_CFG: an operand of 8 bits from memory is converted, offset first, and added.
+const EW_ADD: u32 = 1 << 31 | 1 << 28 | 1 << 22 | 2 << 16 | 1 << 9 | 1 << 7 | 1 << 6;
 /// ERDMA_CFG: there is no second operand.
 const ERDMA_DISABLE: u32 = 1;
+/// ERDMA_CFG: it has 8 bits for each channel.
+const ERDMA_BYTES: u32 = 1 << 30 | 1 << 2;
 /// RDMA_FEATURE_MODE_CFG: there is no main operand either.
 const MRDMA_DISABLE: u32 = 1 << 4;
+/// RDMA_FEATURE_MODE_CFG: both read the one tensor that is added, every other surface each.
+const COMB_BOTH: u32 = 5;
 
 /// Why a task cannot run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,69 @@ pub(crate) struct Refusal {
     pub(crate) kind: Kind,
     pub(crate) off: u32,
     pub(crate) note: &'static str,
+}
+
+/// A tensor that is added to the sums of a convolution, before those are scaled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addend {
+    /// Where the surfaces with even numbers begin, and those with odd ones.
+    pub(crate) surfaces: [u32; 2],
+    /// From one of either kind to the next.
+    pub(crate) step: u32,
+    /// What is added to each operand, before it is scaled.
+    pub(crate) offset: i32,
+    pub(crate) scale: i64,
+    pub(crate) shift: u32,
+}
+
+impl Addend {
+    /// The operand, if there is one.
+    fn new(r: &Registers) -> Result<Option<Self>, Refusal> {
+        let erdma = r.get(reg::RDMA_ERDMA_CFG);
+        let mode = r.get(reg::RDMA_FEATURE_MODE_CFG);
+        if r.get(reg::DPU_EW_CFG) & EW_BYPASS != 0 {
+            if erdma & ERDMA_DISABLE == 0 || mode & MRDMA_DISABLE == 0 {
+                return Err(config(reg::RDMA_ERDMA_CFG, "an operand that nobody takes"));
+            }
+            return Ok(None);
+        }
+        if r.get(reg::DPU_EW_CFG) != EW_ADD {
+            return Err(unsupported(reg::DPU_EW_CFG, "other than adding a tensor"));
+        }
+        if erdma != ERDMA_BYTES {
+            return Err(unsupported(reg::RDMA_ERDMA_CFG, "other operand than bytes"));
+        }
+        if mode & MRDMA_DISABLE != 0 || bits(mode, 10, 8) != COMB_BOTH {
+            return Err(unsupported(reg::RDMA_FEATURE_MODE_CFG, "one reader"));
+        }
+        let convert = r.get(reg::DPU_EW_CVT_SCALE_VALUE);
+        if bits(convert, 31, 22) != 0 {
+            return Err(unsupported(reg::DPU_EW_CVT_SCALE_VALUE, "truncation"));
+        }
+        let stride = r.get(reg::RDMA_EW_SURF_STRIDE) & !0xf;
+        let notch = r.get(reg::RDMA_EW_SURF_NOTCH) & !0xf;
+        let surfaces = [reg::RDMA_SRC_BASE_ADDR, reg::RDMA_EW_BASE_ADDR].map(|off| r.get(off));
+        if r.get(reg::RDMA_SURF_NOTCH) & !0xf != notch {
+            return Err(config(reg::RDMA_SURF_NOTCH, "the readers' steps differ"));
+        }
+        if stride < 16 * bits(r.get(reg::CNA_DATA_SIZE3), 21, 0) {
+            return Err(config(reg::RDMA_EW_SURF_STRIDE, "less than a surface"));
+        }
+        Ok(Some(Self {
+            surfaces,
+            step: stride.wrapping_add(notch),
+            offset: i32::from_le_bytes(r.get(reg::DPU_EW_CVT_OFFSET_VALUE).to_le_bytes()),
+            scale: i64::from(bits(convert, 15, 0)),
+            shift: bits(convert, 21, 16),
+        }))
+    }
+
+    /// Where the 16 channels of a surface begin.
+    pub(crate) fn surface(&self, number: u32) -> u32 {
+        let [even, odd] = self.surfaces;
+        let first = if number % 2 == 0 { even } else { odd };
+        first.wrapping_add((number / 2).wrapping_mul(self.step))
+    }
 }
 
 /// A convolution.
@@ -63,6 +132,7 @@ pub(crate) struct Geometry {
     /// What is added to each weight.
     pub(crate) weight_offset: i16,
     pub(crate) bias: u32,
+    pub(crate) add: Option<Addend>,
     pub(crate) truncate: u32,
     pub(crate) scale: i64,
     pub(crate) shift: u32,
@@ -133,14 +203,6 @@ fn check_supported(r: &Registers) -> Result<(), Refusal> {
     if r.get(reg::DPU_BN_CFG) & BN_BYPASS == 0 {
         return Err(unsupported(reg::DPU_BN_CFG, "batch normalisation"));
     }
-    let ew = r.get(reg::DPU_EW_CFG);
-    let erdma = r.get(reg::RDMA_ERDMA_CFG);
-    if ew & EW_BYPASS == 0 || erdma & ERDMA_DISABLE == 0 {
-        return Err(unsupported(reg::DPU_EW_CFG, "element-wise operation"));
-    }
-    if r.get(reg::RDMA_FEATURE_MODE_CFG) & MRDMA_DISABLE == 0 {
-        return Err(unsupported(reg::RDMA_FEATURE_MODE_CFG, "main operand"));
-    }
     if r.get(reg::DPU_OUT_CVT_SCALE) >> 16 != 0 || r.get(reg::DPU_OUT_CVT_SHIFT) >> 12 != 0 {
         return Err(unsupported(reg::DPU_OUT_CVT_SCALE, "float output"));
     }
@@ -198,6 +260,7 @@ impl Geometry {
             weights_reused: bits(r.get(reg::CNA_CBUF_CON0), 13, 13) == 1,
             weight_offset: i16::from_le_bytes([ow0, ow1]),
             bias: r.get(reg::RDMA_BS_BASE_ADDR),
+            add: Addend::new(r)?,
             truncate: bits(r.get(reg::CORE_CLIP_TRUNCATE), 4, 0),
             scale: i64::from(bits(r.get(reg::DPU_OUT_CVT_SCALE), 15, 0)),
             shift: bits(r.get(reg::DPU_OUT_CVT_SHIFT), 11, 0),

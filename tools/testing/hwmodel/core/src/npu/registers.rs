@@ -66,6 +66,8 @@ pub(crate) mod reg {
     pub(crate) const DPU_WDMA_SIZE_1: u32 = 0x405c;
     pub(crate) const DPU_BN_CFG: u32 = 0x4060;
     pub(crate) const DPU_EW_CFG: u32 = 0x4070;
+    pub(crate) const DPU_EW_CVT_OFFSET_VALUE: u32 = 0x4074;
+    pub(crate) const DPU_EW_CVT_SCALE_VALUE: u32 = 0x4078;
     pub(crate) const DPU_OUT_CVT_OFFSET: u32 = 0x4080;
     pub(crate) const DPU_OUT_CVT_SCALE: u32 = 0x4084;
     pub(crate) const DPU_OUT_CVT_SHIFT: u32 = 0x4088;
@@ -74,10 +76,15 @@ pub(crate) mod reg {
     pub(crate) const RDMA_DATA_CUBE_WIDTH: u32 = 0x500c;
     pub(crate) const RDMA_DATA_CUBE_HEIGHT: u32 = 0x5010;
     pub(crate) const RDMA_DATA_CUBE_CHANNEL: u32 = 0x5014;
+    pub(crate) const RDMA_SRC_BASE_ADDR: u32 = 0x5018;
     pub(crate) const RDMA_BRDMA_CFG: u32 = 0x501c;
     pub(crate) const RDMA_BS_BASE_ADDR: u32 = 0x5020;
     pub(crate) const RDMA_ERDMA_CFG: u32 = 0x5034;
+    pub(crate) const RDMA_EW_BASE_ADDR: u32 = 0x5038;
+    pub(crate) const RDMA_EW_SURF_STRIDE: u32 = 0x5040;
     pub(crate) const RDMA_FEATURE_MODE_CFG: u32 = 0x5044;
+    pub(crate) const RDMA_SURF_NOTCH: u32 = 0x504c;
+    pub(crate) const RDMA_EW_SURF_NOTCH: u32 = 0x506c;
 }
 
 /// The four units whose S_POINTER has to say the same.

@@ -55,6 +55,43 @@ fn every_layer_is_within_one_of_its_definition() {
 }
 
 #[test]
+fn a_tensor_may_be_added() {
+    for &(seed, depthwise, input, out, kernel) in LAYERS {
+        let mut rig = Rig::ready();
+        let layer = Layer::generate(seed, depthwise, input, out, kernel);
+        let adding = layer.clone().adding(seed + 100);
+        let got = rig.run(CoreId::Core1, &adding);
+        assert_close(&got, &adding.reference());
+        assert_ne!(adding.reference(), layer.reference());
+        rig.assert_clean();
+    }
+}
+
+/// What the registers say of it has to fit together.
+#[test]
+fn an_operand_that_nobody_takes_is_a_mistake() {
+    let layer = Layer::generate(40, false, (4, 4, 16), 16, (1, 1, 0));
+    let adding = layer.clone().adding(41);
+    for (wrong, kind) in [
+        ((0x2001, 0x5034, 0x4000_0004), Kind::NpuConfig),
+        ((0x2001, 0x504c, 16), Kind::NpuConfig),
+        ((0x2001, 0x5040, 16), Kind::NpuConfig),
+        ((0x1001, 0x4070, 0x9042_02c4), Kind::NpuUnsupported),
+    ] {
+        let mut rig = Rig::ready();
+        let layer = if wrong.1 == 0x5034 { &layer } else { &adding };
+        let at = rig.load(layer);
+        let mut list = body(layer, &at);
+        list.push(word(wrong.0, wrong.1, wrong.2));
+        list.extend(tail(None));
+        let list = rig.list(&list);
+        rig.kick(CoreId::Core0, list, 1);
+        rig.settle();
+        rig.assert_records(&[kind]);
+    }
+}
+
+#[test]
 fn each_core_calculates_the_same() {
     let layer = Layer::generate(20, false, (8, 8, 32), 32, (3, 1, 1));
     for id in CoreId::ALL {

@@ -294,6 +294,7 @@ pub struct Loaded {
     pub input: Buffer,
     pub weights: Buffer,
     pub bias: Buffer,
+    pub addend: Buffer,
     pub output: Buffer,
 }
 
@@ -303,8 +304,10 @@ impl Rig {
             input: self.buffer(layer.packed_input().len()),
             weights: self.buffer(layer.packed_weights().len()),
             bias: self.buffer(layer.packed_bias().len()),
+            addend: self.buffer(layer.output_size()),
             output: self.buffer(layer.output_size()),
         };
+        self.poke(loaded.addend, &layer.packed_addend());
         self.poke(loaded.input, &layer.packed_input());
         self.poke(loaded.weights, &layer.packed_weights());
         self.poke(loaded.bias, &layer.packed_bias());

@@ -46,6 +46,18 @@ pub struct Layer {
     /// `[out channel][ky][kx][channel]`, of depthwise layers `[ky][kx][channel]`.
     pub weights: Vec<u8>,
     pub bias: Vec<i32>,
+    pub add: Option<Added>,
+}
+
+/// A tensor that is added to a layer's sums.
+#[derive(Clone)]
+pub struct Added {
+    pub zero: u8,
+    /// Its scale, by that of the sums: `scale / 2^shift`.
+    pub scale: u32,
+    pub shift: u32,
+    /// `[y][x][channel]`, as the output.
+    pub values: Vec<u8>,
 }
 
 impl Layer {
@@ -84,7 +96,45 @@ impl Layer {
             bias: (0..out_channels)
                 .map(|_| i32::try_from(numbers.next() & 0xfff).unwrap() - 2048)
                 .collect(),
+            add: None,
         }
+    }
+
+    /// The same, with a generated tensor that is added.
+    pub fn adding(mut self, seed: u32) -> Self {
+        let mut numbers = Numbers(seed);
+        let count = self.out_width() * self.out_height() * self.out_channels;
+        self.add = Some(Added {
+            zero: 90,
+            scale: 24_000,
+            shift: 6,
+            values: (0..count).map(|_| numbers.byte()).collect(),
+        });
+        self
+    }
+
+    /// What is added to the sum of an output, in floating point.
+    fn added(&self, oy: usize, ox: usize, oc: usize) -> f64 {
+        let Some(add) = &self.add else {
+            return 0.0;
+        };
+        let at = (oy * self.out_width() + ox) * self.out_channels + oc;
+        (f64::from(add.values[at]) - f64::from(add.zero)) * f64::from(add.scale)
+            / f64::from(1 << add.shift)
+    }
+
+    /// The tensor that is added as the NPU wants it.
+    pub fn packed_addend(&self) -> Vec<u8> {
+        let (w, h, add) = (self.out_width(), self.out_height(), self.add.as_ref());
+        let mut packed = vec![0; self.output_size()];
+        for (at, value) in add
+            .into_iter()
+            .flat_map(|add| add.values.iter().enumerate())
+        {
+            let (pixel, c) = (at / self.out_channels, at % self.out_channels);
+            packed[(c / 16 * w * h + pixel) * 16 + c % 16] = value.wrapping_sub(128);
+        }
+        packed
     }
 
     pub fn out_width(&self) -> usize {
@@ -134,7 +184,8 @@ impl Layer {
                     }
                     let scale = f64::from(self.scale) / f64::from(1 << self.shift);
                     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-                    let value = (sum as f64 * scale).round() + f64::from(self.zero_out);
+                    let sum = sum as f64 + self.added(oy, ox, oc);
+                    let value = (sum * scale).round() + f64::from(self.zero_out);
                     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
                     output.push(value.clamp(0.0, 255.0) as u8);
                 }
@@ -339,7 +390,14 @@ pub fn body(layer: &Layer, at: &Loaded) -> Vec<u64> {
         (0x4058, out - 1),
         (0x405c, (oh - 1) << 16 | (ow - 1)),
         (0x4060, 0x53),
-        (0x4070, 0x383),
+        (
+            0x4070,
+            if layer.add.is_some() {
+                0x9042_02c0
+            } else {
+                0x383
+            },
+        ),
         (0x4080, zero(layer.zero_out)),
         (0x4084, layer.scale),
         (0x4088, layer.shift - layer.truncate),
@@ -352,11 +410,36 @@ pub fn body(layer: &Layer, at: &Loaded) -> Vec<u64> {
         (0x5014, out - 1),
         (0x501c, 2),
         (0x5020, at.bias.iova),
-        (0x5034, 1),
-        (0x5044, 15 << 11 | 1 << 4 | mode << 1),
+        (0x5034, if layer.add.is_some() { 0x4000_0004 } else { 1 }),
+        (
+            0x5044,
+            15 << 11 | mode << 1 | if layer.add.is_some() { 5 << 8 } else { 1 << 4 },
+        ),
+    ];
+    let surface = ow * oh * 16;
+    let ew: &[(u64, u32)] = &match &layer.add {
+        Some(add) => [
+            (0x4074, i32_word(128 - i32::from(add.zero))),
+            (0x4078, add.shift << 16 | add.scale),
+        ],
+        None => [(0x4074, 0), (0x4078, 0)],
+    };
+    let erdma: &[(u64, u32)] = &[
+        (0x5018, at.addend.iova),
+        (0x5038, at.addend.iova + surface),
+        (0x5040, surface),
+        (0x504c, surface),
+        (0x506c, surface),
     ];
     let mut words = Vec::new();
-    for (target, all) in [(0x201, cna), (0x801, core), (0x1001, dpu), (0x2001, rdma)] {
+    for (target, all) in [
+        (0x201, cna),
+        (0x801, core),
+        (0x1001, dpu),
+        (0x1001, ew),
+        (0x2001, rdma),
+        (0x2001, erdma),
+    ] {
         words.extend(all.iter().map(|&(reg, value)| word(target, reg, value)));
     }
     words
