@@ -109,6 +109,8 @@ void model_set_rate(u64 hz);
 void model_set_regulator(bool on);
 void model_set_voltage(u32 microvolt);
 void model_set_npu_supply(bool on);
+/* The NPU's IOMMUs are of the first version. */
+void model_set_old_iommus(void);
 void model_set_power_domain(u32 domain, bool on);
 void model_set_reset(u32 line, bool asserted);
 u32 model_step(u64 *until_ns);

@@ -239,6 +239,11 @@ extern "C" fn model_set_voltage(microvolt: u32) {
 }
 
 #[no_mangle]
+extern "C" fn model_set_old_iommus() {
+    Locked::new().npu.set_iommu_version(Version::V1);
+}
+
+#[no_mangle]
 extern "C" fn model_set_npu_supply(on: bool) {
     Locked::new().npu.set_supply(&Soc, on);
 }

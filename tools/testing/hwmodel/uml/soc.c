@@ -206,6 +206,8 @@ static int soc_probe(struct platform_device *pdev)
 	/* The first one: the windows of the cores follow each other. */
 	struct device_node *npu __free(device_node) =
 		of_get_compatible_child(np, "rockchip,rk3588-rknn-core");
+	struct device_node *old_iommu __free(device_node) =
+		of_get_compatible_child(np, "rockchip,iommu");
 	struct device_node *intc __free(device_node) =
 		of_get_child_by_name(np, "interrupt-controller");
 	struct task_struct *processor;
@@ -222,6 +224,8 @@ static int soc_probe(struct platform_device *pdev)
 	ret = soc_fuses_init(dev);
 	if (ret)
 		return ret;
+	if (old_iommu)
+		model_set_old_iommus();
 
 	ret = soc_power_init(dev);
 	if (ret)

@@ -186,6 +186,13 @@ impl Npu {
         }
     }
 
+    /// IOMMUs of another version than the one that it was made with. Before anybody uses them.
+    pub fn set_iommu_version(&mut self, version: iommu::Version) {
+        for core in &mut self.cores {
+            core.set_iommu_version(version);
+        }
+    }
+
     fn parts<'a>(
         &'a mut self,
         host: &'a dyn Host,

@@ -171,6 +171,10 @@ impl Core {
         env.record(kind, place, value.into(), note);
     }
 
+    pub(crate) fn set_iommu_version(&mut self, version: Version) {
+        self.iommu.set_version(version);
+    }
+
     /// Whether a task runs, so that the core may access memory.
     pub(crate) fn is_live(&self) -> bool {
         !matches!(self.state, State::Idle | State::Stopped)

@@ -152,6 +152,10 @@ impl Iommu {
         }
     }
 
+    pub(super) fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
     fn used(&self) -> impl Iterator<Item = &Bank> {
         self.banks.iter().take(self.count)
     }
