@@ -164,6 +164,29 @@ TEST_F(submit, several_jobs_come_in_one_call)
 	}
 }
 
+/* The C driver runs what comes before a job that is wrong, and says that all is well. */
+TEST_F(submit, of_a_call_with_a_wrong_job_none_runs)
+{
+	struct layer layer;
+	struct loaded loaded;
+	struct drm_rocket_job jobs[3];
+
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("errors of single jobs are dropped");
+	layer_generate(&layer, 34, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	ASSERT_EQ(0, layer_load(&self->npu, &layer, &loaded));
+	lists_add(&self->lists, &layer, &loaded);
+	for (uint32_t wrong = 0; wrong < 3; wrong++) {
+		for (uint32_t i = 0; i < 3; i++)
+			jobs[i] = npu_job(self->lists.tasks, i != wrong, &loaded.input, &loaded.output);
+		EXPECT_EQ(-EINVAL, npu_submit(&self->npu, jobs, 3));
+		EXPECT_EQ(0, npu_bo_prep(&loaded.output, 0));
+	}
+	EXPECT_EQ(0, hwmodel_since(&self->before, "npu_kick"));
+	layer_unload(&loaded);
+	layer_free(&layer);
+}
+
 /* Nothing waits for such a job, and nothing keeps its buffers: that is its author's business. */
 TEST_F(submit, a_job_needs_no_buffers_in_its_lists)
 {

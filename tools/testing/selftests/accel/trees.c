@@ -56,4 +56,30 @@ TEST(a_core_that_has_two_power_domains_switches_them_in_order)
 	}
 }
 
+/* The first one is not left on, nothing else happens to the core, and the other one does the work. */
+TEST(a_power_domain_that_refuses_takes_back_the_one_before_it)
+{
+	static const struct switched names[] = { { "pd_npu1", 'a' }, { "pd_npu2", 'b' } };
+	struct hwmodel_counters before;
+	char log[64];
+
+	NEEDS_MODEL();
+	if (property_size("power-domains") != 16)
+		SKIP(return, "another device tree");
+	ASSERT_EQ(0, cores_wait_off());
+	ASSERT_EQ(0, powerlog_write("reset"));
+	ASSERT_EQ(0, powerlog_write("refuse pd_npu2 1"));
+	ASSERT_EQ(0, hwmodel_read(&before));
+	/* Both results are right, but of one core. */
+	EXPECT_EQ(-ESRCH, cores_run(0x3));
+	EXPECT_EQ(2, hwmodel_since(&before, "npu0_task"));
+	EXPECT_EQ(0, hwmodel_since(&before, "npu1_task"));
+	ASSERT_EQ(0, cores_wait_off());
+	usleep(300000);
+	powerlog_read(names, ARRAY_SIZE(names), log, sizeof(log));
+	EXPECT_STREQ("A!Ba", log);
+	ASSERT_EQ(0, powerlog_write("refuse none 0"));
+	EXPECT_EQ(0, cores_run(0x3));
+}
+
 TEST_HARNESS_MAIN
