@@ -9,6 +9,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/sched.h>
 #include <linux/sched/rt.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/vmstat.h>
@@ -34,9 +35,29 @@ bool shim_soc_current_is_realtime(void)
 	return rt_or_dl_task(current);
 }
 
-void shim_soc_count_pgtable(void *addr, bool is)
+/* Where pages of the CPU are larger, tables share them; the statistics of page tables count whole pages only. */
+void *shim_soc_pgtable_alloc(void)
 {
-	mod_lruvec_page_state(virt_to_page(addr), NR_SECONDARY_PAGETABLE, is ? 1 : -1);
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	void *table;
+
+	/* A power of two is aligned to itself. */
+	if (PAGE_SIZE != SZ_4K)
+		return kmalloc(SZ_4K, gfp);
+	table = (void *)__get_free_page(gfp);
+	if (table)
+		mod_lruvec_page_state(virt_to_page(table), NR_SECONDARY_PAGETABLE, 1);
+	return table;
+}
+
+void shim_soc_pgtable_free(void *table)
+{
+	if (PAGE_SIZE != SZ_4K) {
+		kfree(table);
+		return;
+	}
+	mod_lruvec_page_state(virt_to_page(table), NR_SECONDARY_PAGETABLE, -1);
+	free_page((unsigned long)table);
 }
 
 /*

@@ -260,6 +260,37 @@ mod tests {
         Ok(())
     }
 
+    /// By rule E13 as well: a table is a page of the device.
+    #[test]
+    fn tables_share_larger_pages_of_the_cpu() -> Result {
+        const TABLES: usize = 256;
+        let cpu_page = kernel::page::PAGE_SIZE;
+        let dev = faux::Registration::new(c"rust_kunit", None)?;
+        let config = Config {
+            va_bits: 48,
+            pa_bits: 48,
+            coherent: true,
+        };
+        let dev: &faux::Device<_> = dev.as_ref();
+        let dev: &Device<Bound> = dev.as_ref();
+        let mut tables = KVec::with_capacity(TABLES, GFP_KERNEL)?;
+        let mut pages = KVec::with_capacity(TABLES, GFP_KERNEL)?;
+
+        for _ in 0..TABLES {
+            let table = PageTable::new(dev, config)?;
+            let page = table.ttbr() / u64::try_from(cpu_page)?;
+
+            assert_eq!(table.ttbr() % PAGE, 0);
+            if !pages.contains(&page) {
+                pages.push(page, GFP_KERNEL)?;
+            }
+            tables.push(table, GFP_KERNEL)?;
+        }
+        // Twice as many as could be, for pages that had others in them before.
+        assert!(pages.len() <= 2 * TABLES * usize::try_from(PAGE)? / cpu_page);
+        Ok(())
+    }
+
     #[test]
     fn changes_side_by_side_need_no_more_tables_than_one_of_their_size() -> Result {
         let mut need = Need::new(48);

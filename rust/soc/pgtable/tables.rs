@@ -8,21 +8,19 @@ use core::{
     ptr::NonNull, //
 };
 
-use kernel::{
-    bindings,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 use super::layout::{
     tables_for,
     VaRange, //
 };
 
-/// A page of zeroes.
+/// A page of the device, of zeroes: 4 KiB, whatever the CPU's pages have.
 ///
 /// # Invariants
 ///
-/// The pointer is the address of a page from the page allocator, which this value owns.
+/// The pointer is what `shim_soc_pgtable_alloc()` has returned: as many bytes, aligned to their number,
+/// which this value owns.
 pub(super) struct Page(NonNull<c_void>);
 
 // SAFETY: A page belongs to no task.
@@ -31,19 +29,14 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// Accounted to the task that asks for it, which may be refused more than there is, and counted
-    /// among the page tables of devices (`SecPageTables`).
+    /// Accounted to the task that asks for it, which may be refused more than there is, and, where it is
+    /// a page of the CPU as well, counted among the page tables of devices (`SecPageTables`).
     pub(super) fn new() -> Result<Self> {
-        const GFP: bindings::gfp_t =
-            bindings::GFP_KERNEL_ACCOUNT | bindings::__GFP_ZERO | shims::c::SHIM_SOC_GFP_MAY_FAIL;
-        // SAFETY: The function has no requirements. Order 0 is one page.
-        let addr = unsafe { bindings::get_free_pages_noprof(GFP, 0) };
+        // SAFETY: The function has no requirements.
+        let addr = unsafe { shims::c::shim_soc_pgtable_alloc() };
 
-        let page = NonNull::new(core::ptr::with_exposed_provenance_mut(addr)).ok_or(ENOMEM)?;
-        // SAFETY: The page was just allocated.
-        unsafe { shims::c::shim_soc_count_pgtable(page.as_ptr(), true) };
-        // INVARIANT: As above.
-        Ok(Self(page))
+        // INVARIANT: It was just allocated.
+        Ok(Self(NonNull::new(addr).ok_or(ENOMEM)?))
     }
 
     /// Gives the page away.
@@ -62,10 +55,8 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // SAFETY: By the type's invariant the page is ours, and `new` has counted it.
-        unsafe { shims::c::shim_soc_count_pgtable(self.0.as_ptr(), false) };
-        // SAFETY: By the type's invariant the page is ours.
-        unsafe { bindings::free_pages(self.0.as_ptr().expose_provenance(), 0) };
+        // SAFETY: By the type's invariant the page is ours, and of that allocator.
+        unsafe { shims::c::shim_soc_pgtable_free(self.0.as_ptr()) };
     }
 }
 
