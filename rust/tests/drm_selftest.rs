@@ -61,6 +61,10 @@ use zerocopy_derive::{
 
 /// Offsets from here on are the driver's own pages.
 const PAGES_OFFSET: u64 = 1 << 56;
+/// A page of the CPU.
+const PAGE: usize = kernel::page::PAGE_SIZE;
+/// A page of many devices, of which one of the CPU has one or more.
+const DEVICE_PAGE: u64 = 4096;
 const SPACE: core::ops::Range<u64> = 0x1000_0000..0x2000_0000;
 
 static BOUND: Atomic<u32> = Atomic::new(0);
@@ -253,7 +257,7 @@ impl drm::Driver for Test {
         if request.offset() < PAGES_OFFSET {
             return Ok(mmap::Claim::Gem);
         }
-        if request.len() != kernel::page::PAGE_SIZE {
+        if request.len() != PAGE {
             return Err(EINVAL);
         }
         Ok(mmap::Claim::Pages(mmap::Pages {
@@ -575,15 +579,17 @@ fn master_only(_: &Entered<'_, Test>, _: &mut Nothing, _: &File<Test>) -> Result
 
 /// Removes the mapping of the driver's page; returns how often it was asked for until now.
 fn zap(dev: &Entered<'_, Test>, _: &mut Nothing, _: &File<Test>) -> Result<u32> {
-    dev.zap_mappings(PAGES_OFFSET, 4096);
+    dev.zap_mappings(PAGES_OFFSET, u64::try_from(PAGE)?);
     Ok(FAULTS.load(Relaxed))
 }
 
 /// Access to memory in all widths; returns the number of the first thing that is wrong.
 fn memory(dev: &Entered<'_, Test>, _: &mut Nothing, _: &File<Test>) -> Result<u32> {
+    let page = u64::try_from(PAGE)?;
+    let size = 3 * page;
     let obj = gem::Object::new(
         dev,
-        3 * 4096,
+        size,
         gem::Flags::WRITE_BACK,
         None,
         Ok(Object {
@@ -598,22 +604,32 @@ fn memory(dev: &Entered<'_, Test>, _: &mut Nothing, _: &File<Test>) -> Result<u3
     map.write::<u16>(10, 0x0302)?;
     map.copy_to_slice(8, &mut bytes)?;
 
-    let segments: u64 = obj.pin()?.segments(4090, 4096).map(|s| s.len).sum();
-    let clipped: u64 = obj.pin()?.segments(3 * 4096 - 1, 10).map(|s| s.len).sum();
+    let segments: u64 = obj.pin()?.segments(page - 6, page).map(|s| s.len).sum();
+    let clipped: u64 = obj.pin()?.segments(size - 1, 10).map(|s| s.len).sum();
+    // Each page of a device by itself, from wherever in one of the CPU.
+    let pinned = obj.pin()?;
+    let whole = pinned.segments(page, page).next().ok_or(EBADE)?.dma;
+    let alone = (0..page / DEVICE_PAGE).all(|n| {
+        let mut found = pinned.segments(page + n * DEVICE_PAGE, DEVICE_PAGE);
+        let first = found.next();
+        first.is_some_and(|s| s.len == DEVICE_PAGE && s.dma == whole + n * DEVICE_PAGE)
+            && found.next().is_none()
+    });
     let checks = [
         bytes == [0xa5, 1, 2, 3],
         map.read::<u16>(10)? == 0x0302,
         map.read::<u8>(16)? == 0 && map.read::<u8>(7)? == 0,
         map.read32(12)? == 0xa5a5_a5a5,
         map.read::<u16>(11) == Err(EINVAL),
-        map.write32(3 * 4096 - 3, 0) == Err(EINVAL),
-        map.fill(3 * 4096 - 3, 4, 0) == Err(EINVAL),
+        map.write32(3 * PAGE - 3, 0) == Err(EINVAL),
+        map.fill(3 * PAGE - 3, 4, 0) == Err(EINVAL),
         map.fill(usize::MAX, 2, 0) == Err(EINVAL),
-        map.slice(4096, 0).err() == Some(EINVAL),
-        map.slice(4096, 2 * 4096)?.read32(2 * 4096) == Err(EINVAL),
-        segments == 4096,
+        map.slice(PAGE, 0).err() == Some(EINVAL),
+        map.slice(PAGE, 2 * PAGE)?.read32(2 * PAGE) == Err(EINVAL),
+        segments == page,
         clipped == 1,
-        obj.pin()?.segments(3 * 4096, 1).next().is_none(),
+        alone,
+        obj.pin()?.segments(size, 1).next().is_none(),
         obj.pin()?.segments(u64::MAX, u64::MAX).next().is_none(),
         obj.flags() == gem::Flags::WRITE_BACK && obj.shared_resv().is_none(),
     ];
@@ -708,7 +724,7 @@ fn make_bound(dev: &Device<Test>) -> Result<Bound> {
         page: mmap::SharedPage::new(dev)?,
         _firmware: gem::Object::new(
             dev,
-            4096,
+            u64::try_from(PAGE)?,
             gem::Flags::NO_MMAP,
             None,
             Ok(Object {

@@ -47,6 +47,8 @@ struct nothing { uint64_t pad; };
 #define MEMORY		DRM_IOW(DRM_COMMAND_BASE + 14, struct nothing)
 
 #define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
+/* Of many devices: a page of the CPU has one or more of them. */
+#define DEVICE_PAGE 4096ULL
 #define BASE 0x10000000ULL
 #define HAMMERS 4
 #define SHARED 8
@@ -222,13 +224,15 @@ static void test_ioctl(int fd)
 
 static void test_gem(int fd)
 {
-	struct create c = { .size = 5000 };
+	struct create c = { .size = PAGE + 1000 };
 	struct offset o = { 0 };
 	struct words w = { .value = 0x0123456789abcdefULL };
 	uint32_t hidden = create(fd, PAGE, 1, 0), private = create(fd, PAGE, 0, 1);
 	struct drm_prime_handle p = { .flags = DRM_CLOEXEC | DRM_RDWR };
 	uint32_t value = 0;
 	uint64_t *map;
+	/* As the index of a word. */
+	const uint64_t page = PAGE / sizeof(*map);
 	int status;
 
 	OK(!call(fd, CREATE, &c) && c.size == 2 * PAGE && c.handle);
@@ -252,12 +256,12 @@ static void test_gem(int fd)
 	   errno == EINVAL);
 	map = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, o.offset);
 	OK(map != MAP_FAILED);
-	OK(map[0] == 0 && map[512 * 3 + 511] == 0);
+	OK(map[0] == 0 && map[4 * page - 1] == 0);
 
 	w.handle = c.handle;
 	w.offset = 3 * PAGE + 8;
-	OK(!call(fd, WRITE, &w) && map[512 * 3 + 1] == 0x0123456789abcdefULL);
-	map[512 + 2] = 77;
+	OK(!call(fd, WRITE, &w) && map[3 * page + 1] == 0x0123456789abcdefULL);
+	map[page + 2] = 77;
 	w.offset = PAGE + 16;
 	OK(!call(fd, READ, &w) && w.value == 77);
 	w.offset = 4 * PAGE - 7;
@@ -380,6 +384,24 @@ static void test_gpuvm(int fd)
 	a = create(fd, 8 * PAGE, 0, 0);
 	OK(!bind(fd, 1, a, BASE, 8 * PAGE, 0, 0, 0));
 	OK(!bind(fd, 2, 0, BASE + PAGE, PAGE, 0, 0, 0));
+}
+
+/* A device's pages are 4 KiB long, whatever the CPU's are: a mapping may begin and end inside of one of those. */
+static void test_device_pages(int fd)
+{
+	const uint64_t last = 2 * PAGE - DEVICE_PAGE;
+	uint32_t a = create(fd, 2 * PAGE, 0, 0);
+
+	OK(!bind(fd, 1, a, BASE, DEVICE_PAGE, last, 0, 0));
+	OK(!bind(fd, 1, a, BASE + DEVICE_PAGE, DEVICE_PAGE, 0, 0, 0));
+	OK(!bind(fd, 1, a, BASE + 2 * DEVICE_PAGE, 2 * PAGE - DEVICE_PAGE, DEVICE_PAGE, 0, 0));
+	OK(DUMPS(fd, 1, BASE, DEVICE_PAGE, last, BASE + DEVICE_PAGE, DEVICE_PAGE, 0,
+		 BASE + 2 * DEVICE_PAGE, last, DEVICE_PAGE));
+	OK(bind(fd, 1, a, BASE, DEVICE_PAGE, 2 * PAGE, 0, 0) == -EINVAL);
+	OK(bind(fd, 1, a, BASE, 2 * DEVICE_PAGE, last, 0, 0) == -EINVAL);
+	OK(!bind(fd, 2, 0, BASE, 2 * DEVICE_PAGE, 0, 0, 0));
+	OK(DUMPS(fd, 1, BASE + 2 * DEVICE_PAGE, last, DEVICE_PAGE));
+	OK(!bind(fd, 2, 0, BASE, BASE, 0, 0, 0) && !gem_close(fd, a));
 }
 
 /* Random changes of eight pages, against an array that says what each of them should show. */
@@ -604,9 +626,9 @@ static int hammer(unsigned int seed, const int *shared)
 		ret = call(fd, OFFSET, &o);
 		map = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, o.offset);
 		if (map != MAP_FAILED) {
-			for (int page = 0; page < 8; page++)
-				if (!peek(map + page * 1024, &value))
-					map[page * 1024] = i;
+			for (uint64_t at = 0; at < 8 * PAGE / sizeof(*map); at += PAGE / sizeof(*map))
+				if (!peek(map + at, &value))
+					map[at] = i;
 			munmap(map, 8 * PAGE);
 		}
 		ret = ret ?: bind(fd, 1, handle, BASE + (i * 7 % 32) * PAGE, 8 * PAGE, 0, i, 0);
@@ -624,7 +646,7 @@ int main(void)
 {
 	struct sigaction action = { .sa_handler = on_fault };
 	int fd, second, shared[SHARED];
-	char path[64];
+	char path[64], total[64], resident[64];
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sigaction(SIGBUS, &action, NULL);
@@ -641,6 +663,7 @@ int main(void)
 	test_gem(fd);
 	test_memory(fd);
 	test_pages(fd);
+	test_device_pages(fd);
 	test_gpuvm(fd);
 	test_gpuvm_random(fd);
 	close(fd);
@@ -649,7 +672,10 @@ int main(void)
 	test_range(second);
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", second);
 	OK(contains(path, "drm-driver:\tdrm_selftest") && contains(path, "drm-selftest-steps:\t1\n"));
-	OK(contains(path, "drm-total-memory:\t8 KiB") && contains(path, "drm-resident-memory:\t8 KiB"));
+	/* Two buffers of a page each. */
+	snprintf(total, sizeof(total), "drm-total-memory:\t%d KiB", (int)(2 * PAGE / 1024));
+	snprintf(resident, sizeof(resident), "drm-resident-memory:\t%d KiB", (int)(2 * PAGE / 1024));
+	OK(contains(path, total) && contains(path, resident));
 	close(second);
 	/* Nothing is left of either file but the buffer that the device itself has. */
 	OK(contains("/sys/kernel/debug/dri/drm-selftest/alive", "bound 1 objects 1 files 0") ||
