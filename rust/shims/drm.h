@@ -23,11 +23,12 @@
 #include <linux/shrinker.h>
 #include <linux/vmalloc.h>
 
-static const u32 SHIM_DRM_EXEC_INTERRUPTIBLE_WAIT = DRM_EXEC_INTERRUPTIBLE_WAIT;
-static const u32 SHIM_DRM_EXEC_IGNORE_DUPLICATES = DRM_EXEC_IGNORE_DUPLICATES;
-static const u64 SHIM_VM_SHARED = VM_SHARED;
-static const u64 SHIM_VM_WRITE = VM_WRITE;
-static const u64 SHIM_VM_EXEC = VM_EXEC;
+/* For the crates. In a kernel tree, what C does not use is a warning. */
+static const u32 __maybe_unused SHIM_DRM_EXEC_INTERRUPTIBLE_WAIT = DRM_EXEC_INTERRUPTIBLE_WAIT;
+static const u32 __maybe_unused SHIM_DRM_EXEC_IGNORE_DUPLICATES = DRM_EXEC_IGNORE_DUPLICATES;
+static const u64 __maybe_unused SHIM_VM_SHARED = VM_SHARED;
+static const u64 __maybe_unused SHIM_VM_WRITE = VM_WRITE;
+static const u64 __maybe_unused SHIM_VM_EXEC = VM_EXEC;
 
 /* The scope in which the data of a bound device may be used; SRCU, common to all devices. */
 int shim_scope_enter(void);

@@ -11,8 +11,9 @@
 
 struct device;
 
-static const unsigned long SHIM_SOC_PGTABLE_NO_WARN = IO_PGTABLE_QUIRK_NO_WARN;
-static const unsigned long SHIM_SOC_WORKER_ITEM_SIZE = sizeof(struct kthread_work);
+/* For the crates. In a kernel tree, what C does not use is a warning. */
+static const unsigned long __maybe_unused SHIM_SOC_PGTABLE_NO_WARN = IO_PGTABLE_QUIRK_NO_WARN;
+static const unsigned long __maybe_unused SHIM_SOC_WORKER_ITEM_SIZE = sizeof(struct kthread_work);
 
 /* A thread of SCHED_FIFO that runs work items; an error pointer without memory. */
 struct kthread_worker *shim_soc_worker_create_realtime(const char *name);

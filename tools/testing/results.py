@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+"""What the suites have said, configuration by configuration: kept in out/results, and printed as a table.
+
+A result is of the files that it was found with. Those of other versions are shown too, and said to be old.
+"""
+
+import json
+import subprocess
+
+CONFIGURATIONS = ("host", "smp", "debug", "lockdep", "nopm", "tt", "modular", "arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
+
+
+class Results:
+    """The results in one checkout."""
+
+    def __init__(self, top):
+        self.directory = top / "out" / "results"
+        done = subprocess.run(["git", "-C", str(top), "describe", "--always", "--dirty", "--abbrev=12"],
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.version = done.stdout.strip() or "unknown"
+
+    def record(self, configuration, suite, count, seconds):
+        """Keeps what a suite has said in a configuration."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        found = {"passed": count.passed, "failed": len(count.failures), "skipped": count.skipped,
+                 "seconds": round(seconds), "version": self.version}
+        (self.directory / f"{configuration}.{suite}.json").write_text(json.dumps(found) + "\n")
+
+    def table(self, order):
+        """The lines of a table (reStructuredText) of suites, in this order and then others, by configurations."""
+        found = {}
+        for path in sorted(self.directory.glob("*.json")):
+            configuration, suite = path.stem.split(".", 1)
+            found.setdefault(suite, {})[configuration] = json.loads(path.read_text())
+        suites = [name for name in order if name in found] + sorted(found.keys() - set(order))
+        there = {name for results in found.values() for name in results}
+        columns = [name for name in CONFIGURATIONS if name in there] + sorted(there - set(CONFIGURATIONS))
+        old = set()
+
+        def cell(result):
+            if not result:
+                return "\\-"
+            text = str(result["passed"])
+            if result["failed"]:
+                text += f", {result['failed']} failed"
+            if result["version"] != self.version:
+                old.add(result["version"])
+                text += " (old)"
+            return text
+
+        rows = [["suite", *columns]] + [[name, *(cell(found[name].get(column)) for column in columns)] for name in suites]
+        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+        rule = " ".join("=" * width for width in widths)
+        lines = [" ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
+        note = f"Checks that passed, of version {self.version}" + (f"; old: {', '.join(sorted(old))}" if old else "") + "."
+        return [rule, lines[0], rule, *lines[1:], rule, "", note] if suites else ["There are no results yet."]
