@@ -6,12 +6,13 @@ every other guest. The kernel log comes through the serial port; the command's o
 through consoles of their own.
 """
 
+import json
 import pathlib
 import shlex
 import subprocess
 
 KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
-OUTPUT, VERDICT = "/dev/hvc0", "/dev/hvc1"
+OUTPUT, VERDICT, SWAP = "/dev/hvc0", "/dev/hvc1", "/dev/vda"
 
 
 def needed_modules(kernel, modules):
@@ -73,18 +74,39 @@ def initramfs(scratch, init, userland):
     return scratch / "initramfs"
 
 
-def command(args, kernel, scratch, top, qemu, log, verdict):
-    """QEMU's command line; the output is its standard output."""
+def machine(args, qemu, more=()):
+    """The beginning of a command line: QEMU, the processors and the memory."""
     lib = next(qemu.glob("usr/lib/*/ld-linux-*.so.*")).parent
     loader = next(lib.glob("ld-linux-*.so.*"))
     # Branch targets and signed pointers are newer than the processor of the boards.
     processor = "max,pauth-impdef=on" if args.kernel == "arm64-16k" else "cortex-a76"
-    parameters = ["console=ttyAMA0", "loglevel=8", "panic=-1", *args.append]
-    terminal = "stdio,id=output,signal=off" if args.interactive else "file,id=output,path=/dev/stdout"
     return [
         str(loader), "--library-path", str(lib), str(qemu / "usr/bin/qemu-system-aarch64"),
         "-L", str(qemu / "usr/share/qemu"), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-machine", "virt,gic-version=3", "-cpu", processor, "-smp", str(args.cpus), "-m", args.mem,
+        "-machine", ",".join(["virt", "gic-version=3", *more]), "-cpu", processor, "-smp", str(args.cpus), "-m", args.mem,
+    ]
+
+
+def device_tree(args, qemu, into):
+    """Writes the tree that QEMU makes for this machine."""
+    subprocess.run(machine(args, qemu, [f"dumpdtb={into}"]), stdout=subprocess.DEVNULL, check=True)
+
+
+def command(args, kernel, scratch, top, qemu, log, verdict):
+    """QEMU's command line; the output is its standard output."""
+    parameters = ["console=ttyAMA0", "loglevel=8", "panic=-1", *args.append]
+    more, hardware = [], []
+    if args.model:
+        # The model's process maps the memory, so that there is a file for it.
+        more = ["memory-backend=ram"]
+        function = {"driver": "vfio-user-pci", "socket": {"type": "unix", "path": str(scratch / "hardware")}}
+        hardware = ["-object", f"memory-backend-memfd,id=ram,size={args.mem},share=on",
+                    "-device", json.dumps(function), "-dtb", str(scratch / "tree.dtb")]
+    if args.swap:
+        hardware += ["-drive", f"file={scratch / 'swap'},format=raw,if=none,id=swap", "-device", "virtio-blk-pci,drive=swap"]
+    terminal = "stdio,id=output,signal=off" if args.interactive else "file,id=output,path=/dev/stdout"
+    return [
+        *machine(args, qemu, more), *hardware,
         "-kernel", str(kernel / "arch/arm64/boot/Image"), "-initrd", str(scratch / "initramfs"),
         "-append", " ".join(parameters),
         "-chardev", f"file,id=log,path=/dev/fd/{log.write}", "-serial", "chardev:log",
