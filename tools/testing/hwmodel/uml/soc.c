@@ -224,6 +224,7 @@ static int soc_probe(struct platform_device *pdev)
 	ret = soc_fuses_init(dev);
 	if (ret)
 		return ret;
+
 	if (old_iommu)
 		model_set_old_iommus();
 
