@@ -14,12 +14,12 @@
  */
 
 #include <linux/cleanup.h>
+#include <linux/dma-mapping.h>
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/seq_file.h>
-#include <linux/slab.h>
 
 #include "function.h"
 
@@ -45,6 +45,9 @@
 #define SPACE			0x30c
 #define PAGE_LOW		0x310
 #define PAGE_HIGH		0x314
+#define COUNT			0x318
+#define ADDRESS_LOW		0x320
+#define ADDRESS_HIGH		0x324
 #define BUFFER			0x20000
 #define BUFFER_SIZE		0x20000
 
@@ -58,11 +61,10 @@ enum command {
 	COMMAND_LEAVES,
 };
 
-/* How many entries one answer to COMMAND_LEAVES has. */
-#define LEAVES			64
-
 struct pci_dev *soc_function;
 static void __iomem *soc_control;
+/* Where answers are, BUFFER_SIZE bytes. */
+static void *soc_answer;
 static DEFINE_MUTEX(soc_command_lock);
 
 static void soc_control_write(u32 offset, u32 value)
@@ -131,17 +133,11 @@ static int soc_command(enum command command)
 /* Carries out a command that answers with text. */
 static void soc_command_show(struct seq_file *m, enum command command)
 {
-	u32 len;
-	void *text __free(kvfree) = kvmalloc(BUFFER_SIZE, GFP_KERNEL);
-
 	guard(mutex)(&soc_command_lock);
-	if (!text || soc_command(command)) {
+	if (soc_command(command))
 		seq_puts(m, "no answer\n");
-		return;
-	}
-	len = min_t(u32, readl(soc_control + LENGTH), BUFFER_SIZE);
-	memcpy_fromio(text, soc_control + BUFFER, len);
-	seq_write(m, text, len);
+	else
+		seq_write(m, soc_answer, min_t(u32, readl(soc_control + LENGTH), BUFFER_SIZE));
 }
 
 void model_show_counters(struct seq_file *m)
@@ -182,16 +178,17 @@ int model_inject(const char *line, size_t len)
 void model_leaves(u32 as_nr, u64 page, u64 *leaves, size_t count)
 {
 	while (count) {
-		size_t part = min_t(size_t, count, LEAVES);
+		size_t part = min(count, BUFFER_SIZE / sizeof(*leaves));
 
 		guard(mutex)(&soc_command_lock);
 		soc_control_write(SPACE, as_nr);
+		soc_control_write(COUNT, part);
 		soc_control_write(PAGE_LOW, lower_32_bits(page));
 		soc_control_write(PAGE_HIGH, upper_32_bits(page));
 		if (soc_command(COMMAND_LEAVES))
 			memset(leaves, 0, part * sizeof(*leaves));
 		else
-			memcpy_fromio(leaves, soc_control + BUFFER, part * sizeof(*leaves));
+			memcpy(leaves, soc_answer, part * sizeof(*leaves));
 		page += part;
 		leaves += part;
 		count -= part;
@@ -202,6 +199,7 @@ static int soc_function_probe(struct pci_dev *pdev, const struct pci_device_id *
 {
 	struct device *dev = &pdev->dev;
 	void __iomem *control;
+	dma_addr_t answer;
 	int ret;
 
 	if (soc_function)
@@ -217,6 +215,12 @@ static int soc_function_probe(struct pci_dev *pdev, const struct pci_device_id *
 		return dev_err_probe(dev, PTR_ERR(control), "no control block\n");
 	if (readl(control + ID) != ID_VALUE)
 		return dev_err_probe(dev, -ENODEV, "this is not the control block\n");
+
+	soc_answer = dmam_alloc_coherent(dev, BUFFER_SIZE, &answer, GFP_KERNEL);
+	if (!soc_answer)
+		return dev_err_probe(dev, -ENOMEM, "no memory for answers\n");
+	writel(lower_32_bits(answer), control + ADDRESS_LOW);
+	writel(upper_32_bits(answer), control + ADDRESS_HIGH);
 
 	/* The model reads and writes memory, and sends messages. */
 	pci_set_master(pdev);

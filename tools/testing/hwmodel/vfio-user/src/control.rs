@@ -8,6 +8,7 @@
 use std::fmt::Write;
 
 use hwmodel::chip;
+use hwmodel::Host as _;
 
 use crate::machine::State;
 
@@ -47,6 +48,10 @@ pub const LENGTH: u32 = 0x308;
 pub const SPACE: u32 = 0x30c;
 /// The number of the first page, for [`LEAVES`]: low word, then high word.
 pub const PAGE: u32 = 0x310;
+/// How many pages, for [`LEAVES`].
+pub const COUNT: u32 = 0x318;
+/// Where in the guest's memory an answer goes as well: low word, then high word; 0 is nowhere.
+pub const ADDRESS: u32 = 0x320;
 /// The buffer.
 pub const BUFFER: u32 = 0x2_0000;
 /// Its size.
@@ -64,10 +69,12 @@ pub const INJECT: u32 = 4;
 pub const CLEAR_COUNTERS: u32 = 5;
 /// Forgets the records.
 pub const CLEAR_RECORDS: u32 = 6;
-/// What the table walker finds for 64 pages, 8 bytes each.
+/// What the table walker finds for a number of pages, 8 bytes each.
 pub const LEAVES: u32 = 7;
 
-const PAGES: u64 = 64;
+/// [`COUNT`] after power-on, and as much as the buffer holds.
+const PAGES: u32 = 64;
+const MOST_PAGES: u32 = 0x4000;
 const PAGE_SHIFT: u32 = 12;
 
 /// The element of an array of registers that an offset means, if it is one of the first `count`.
@@ -76,12 +83,20 @@ fn index(offset: u32, first: u32, count: u32) -> Option<u32> {
     (nr < count).then_some(nr)
 }
 
+/// Replaces the low or the high word of a register of 64 bits.
+fn set_word(register: &mut u64, high: bool, value: u32) {
+    let shift = if high { 32 } else { 0 };
+    *register = *register & !(u64::from(u32::MAX) << shift) | u64::from(value) << shift;
+}
+
 /// The part of the block that is not in the model.
 pub struct Control {
     status: u32,
     length: u32,
     space: u32,
     page: u64,
+    count: u32,
+    address: u64,
     buffer: Vec<u8>,
 }
 
@@ -99,6 +114,8 @@ impl Control {
             length: 0,
             space: 0,
             page: 0,
+            count: PAGES,
+            address: 0,
             buffer: vec![0; BUFFER_SIZE],
         }
     }
@@ -149,10 +166,9 @@ impl Control {
             COMMAND => self.status = u32::from(self.command(state, value).is_none()),
             LENGTH => self.length = value,
             SPACE => self.space = value,
-            PAGE => self.page = self.page & !u64::from(u32::MAX) | u64::from(value),
-            _ if offset == PAGE + 4 => {
-                self.page = self.page & u64::from(u32::MAX) | u64::from(value) << 32;
-            }
+            COUNT => self.count = value,
+            _ if offset & !4 == PAGE => set_word(&mut self.page, offset != PAGE, value),
+            _ if offset & !4 == ADDRESS => set_word(&mut self.address, offset != ADDRESS, value),
             _ => {
                 if let Some(nr) = index(offset, CLOCKS, 32) {
                     chip.set_clock(soc, nr, on);
@@ -168,14 +184,16 @@ impl Control {
         Some(())
     }
 
-    /// Puts an answer into the buffer.
-    fn answer(&mut self, bytes: &[u8]) -> Option<()> {
+    /// Puts an answer into the buffer, and into the guest's memory if it wants that.
+    fn answer(&mut self, state: &State, bytes: &[u8]) -> Option<()> {
         // More than fits is cut off: the first records are those that matter.
         let len = bytes.len().min(BUFFER_SIZE);
-        self.buffer
-            .get_mut(..len)?
-            .copy_from_slice(bytes.get(..len)?);
+        let bytes = bytes.get(..len)?;
+        self.buffer.get_mut(..len)?.copy_from_slice(bytes);
         self.length = u32::try_from(len).ok()?;
+        if self.address != 0 {
+            state.soc.write(self.address, bytes).ok()?;
+        }
         Some(())
     }
 
@@ -201,13 +219,14 @@ impl Control {
             }
             LEAVES => {
                 let as_nr = u8::try_from(self.space).ok()?;
-                let pages = self.page..self.page.checked_add(PAGES)?;
+                let count = u64::from(self.count.min(MOST_PAGES));
+                let pages = self.page..self.page.checked_add(count)?;
                 let leaf = |page| state.chip.gpu.leaf(&state.soc, as_nr, page << PAGE_SHIFT);
                 let leaves: Vec<u8> = pages.flat_map(|page| leaf(page).to_le_bytes()).collect();
-                return self.answer(&leaves);
+                return self.answer(state, &leaves);
             }
             _ => return None,
         }
-        self.answer(text.as_bytes())
+        self.answer(state, text.as_bytes())
     }
 }

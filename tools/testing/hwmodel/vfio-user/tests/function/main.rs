@@ -6,6 +6,7 @@ mod guest;
 
 use std::io::Read;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 
 use guest::wait;
@@ -198,6 +199,19 @@ fn an_address_space_translates_through_the_guests_memory() {
     assert_eq!(leaves.len(), 64 * 8);
     assert_eq!(leaves[..8], leaf.to_le_bytes());
     assert!(leaves[8..].iter().all(|&byte| byte == 0));
+
+    // An answer goes to the guest's memory as well, and says so if there is none.
+    let answer = RAM + RAM_SIZE - 0x1000;
+    guest.set(control::COUNT, 3);
+    guest.set(control::ADDRESS, u32::try_from(answer).unwrap());
+    assert_eq!(guest.ask(control::LEAVES).len(), 3 * 8);
+    let mut seen = [0; 8];
+    guest.memory.read_exact_at(&mut seen, answer - RAM).unwrap();
+    assert_eq!(seen, leaf.to_le_bytes());
+    guest.set(control::ADDRESS + 4, 1);
+    assert!(!guest.command(control::LEAVES));
+    guest.set(control::ADDRESS, 0);
+    guest.set(control::ADDRESS + 4, 0);
 
     // What is taken from the device can't be read any more.
     guest.client().dma_unmap(RAM, RAM_SIZE).unwrap();
