@@ -54,6 +54,8 @@ TEST_F(cost, a_task_costs_one_kick_and_one_interrupt_at_most)
 /* The C driver attaches and detaches its file's tables for each job. */
 TEST_F(cost, a_core_keeps_its_tables_while_the_next_job_is_of_the_same_file)
 {
+	uint64_t changes;
+
 	KNOWN_C_DEFECT("the tables are attached and detached for each job");
 	for (uint32_t i = 0; i < 100; i++) {
 		struct drm_rocket_job job = npu_job(self->lists.tasks, 1, &self->loaded[0].input,
@@ -62,18 +64,20 @@ TEST_F(cost, a_core_keeps_its_tables_while_the_next_job_is_of_the_same_file)
 		ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
 		ASSERT_EQ(0, npu_bo_prep(&self->loaded[0].output, PATIENCE));
 	}
-	/* Three cores have four banks. */
-	EXPECT_GE(4, hwmodel_since(&self->before, "iommu_table"));
-	EXPECT_EQ(0, hwmodel_since(&self->before, "iommu_disable"));
+	/* Three cores have four banks, which change once at most. */
+	changes = cores_have_the_kernels_space() ? 4 : 0;
+	EXPECT_GE(4 + changes, hwmodel_since(&self->before, "iommu_table"));
+	EXPECT_GE(changes, hwmodel_since(&self->before, "iommu_disable"));
 }
 
-/* And not first that of whoever had it before it was switched off. */
+/* And not first that of whoever had it before it was switched off: at most the kernel's. */
 TEST_F(cost, a_core_that_wakes_up_gets_the_address_space_that_it_needs_at_once)
 {
 	struct npu other;
 	struct lists lists;
 	struct loaded loaded;
 	struct drm_rocket_job job;
+	uint64_t changes;
 
 	KNOWN_C_DEFECT("the tables are attached and detached for each job");
 	ASSERT_EQ(0, npu_open(&other));
@@ -90,8 +94,9 @@ TEST_F(cost, a_core_that_wakes_up_gets_the_address_space_that_it_needs_at_once)
 	job = npu_job(lists.tasks, 1, &loaded.input, &loaded.output);
 	ASSERT_EQ(0, npu_submit(&other, &job, 1));
 	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &loaded));
-	EXPECT_EQ(1, hwmodel_since(&self->before, "iommu_attach"));
-	EXPECT_EQ(0, hwmodel_since(&self->before, "iommu_detach"));
+	changes = cores_have_the_kernels_space();
+	EXPECT_EQ(1 + changes, hwmodel_since(&self->before, "iommu_attach"));
+	EXPECT_EQ(changes, hwmodel_since(&self->before, "iommu_detach"));
 	layer_unload(&loaded);
 	lists_destroy(&lists);
 	npu_close(&other);

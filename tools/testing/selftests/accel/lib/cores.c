@@ -94,6 +94,22 @@ int core_bind(uint32_t core)
 	return write_name(core, "bind");
 }
 
+bool cores_have_the_kernels_space(void)
+{
+	char path[512], type[16] = "";
+	FILE *file;
+
+	if (core_attribute(0, "iommu_group/type", path, sizeof(path)))
+		return false;
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (!fgets(type, sizeof(type), file))
+		type[0] = '\0';
+	fclose(file);
+	return !strncmp(type, "DMA", 3);
+}
+
 uint64_t tasks_since(const struct hwmodel_counters *before)
 {
 	return hwmodel_since(before, "npu0_task") + hwmodel_since(before, "npu1_task") +

@@ -28,6 +28,11 @@ int cores_run(uint32_t cores);
 uint32_t cores_on(void);
 /* Waits until all cores that are bound are switched off: 0, or -ETIME. */
 int cores_wait_off(void);
+/*
+ * Whether a core that no file uses is in an address space of the kernel's, as on arm64; that is also what it wakes up
+ * with.
+ */
+bool cores_have_the_kernels_space(void);
 
 /* What the driver's module is called. */
 const char *driver_name(void);
