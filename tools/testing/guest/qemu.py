@@ -78,8 +78,9 @@ def machine(args, qemu, more=()):
     """The beginning of a command line: QEMU, the processors and the memory."""
     lib = next(qemu.glob("usr/lib/*/ld-linux-*.so.*")).parent
     loader = next(lib.glob("ld-linux-*.so.*"))
-    # Branch targets and signed pointers are newer than the processor of the boards.
-    processor = "max,pauth-impdef=on" if args.kernel == "arm64-16k" else "cortex-a76"
+    # Branch targets and signed pointers are newer than the processor of the boards. The system counter is the one that the
+    # GPU's timestamps are read from, with the rate that it has on the boards.
+    processor = ("max,pauth-impdef=on" if args.kernel == "arm64-16k" else "cortex-a76") + ",cntfrq=24000000"
     return [
         str(loader), "--library-path", str(lib), str(qemu / "usr/bin/qemu-system-aarch64"),
         "-L", str(qemu / "usr/share/qemu"), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
