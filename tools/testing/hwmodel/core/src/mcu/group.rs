@@ -187,10 +187,10 @@ impl Group {
         }
         let rung = iface::read32(bus, io.input + csg_in::DOORBELL_REQ)?;
         let heard = iface::read32(bus, io.output + csg_out::DOORBELL_ACK)?;
-        if rung != heard {
-            if self.active {
-                self.rung |= rung ^ heard;
-            }
+        // Those that are rung while there is no group are for the next one: a host rings them before it
+        // asks for the group to be started, and the firmware may look at the slot in between.
+        if rung != heard && self.active {
+            self.rung |= rung ^ heard;
             iface::write32(bus, io.output + csg_out::DOORBELL_ACK, rung)?;
         }
         let done = csg_in::REQUESTS;
