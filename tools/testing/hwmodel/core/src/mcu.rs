@@ -36,7 +36,6 @@ use crate::bus::Step;
 use crate::counters::Counter;
 use crate::cs::Block;
 use crate::cs::Scope;
-use crate::cs::Trouble;
 use crate::host::Line;
 use crate::inject::InjectError;
 use crate::record::Kind;
@@ -385,6 +384,8 @@ impl Mcu {
                     group.kick = false;
                 }
             }
+            let result = group.ask_for_heap(bus, &mut ctl);
+            tolerate(result)?;
             let result = group.read_inserts(bus, id);
             tolerate(result)?;
         }
@@ -422,7 +423,7 @@ impl Mcu {
     }
 
     fn inject_exception(&mut self) {
-        let Some(exception) = self.faults.exception else {
+        let Some(exception) = self.faults.exception.filter(|e| !e.leaving) else {
             return;
         };
         let index = usize::from(exception.stream);
@@ -433,15 +434,7 @@ impl Mcu {
         let running = group.streams.get(index).is_some_and(|s| s.started);
         if running {
             self.faults.exception = None;
-            let kind = exception.kind;
-            group.fail(
-                index,
-                if exception.fatal {
-                    Trouble::Fatal { kind, info: 0 }
-                } else {
-                    Trouble::Fault { kind, info: 0 }
-                },
-            );
+            group.fail(index, exception.trouble());
         }
     }
 

@@ -10,6 +10,7 @@ mod interrupts;
 mod machine;
 mod mcu_boot;
 mod mcu_groups;
+mod mcu_heaps;
 mod mcu_records;
 mod mmu_commands;
 mod mmu_dirty;

@@ -7,6 +7,7 @@ use core::str::SplitAsciiWhitespace;
 use super::layout::cs_in;
 use super::layout::csg_in;
 use super::layout::glb_in;
+use crate::cs::Trouble;
 use crate::inject::end;
 use crate::inject::number;
 use crate::inject::number32;
@@ -52,6 +53,22 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     (
         "mcu fault CSG CS TYPE",
         "the stream reports a fault with this exception type",
+    ),
+    (
+        "mcu leaving fatal|fault CSG CS TYPE",
+        "the stream has this exception when its group is asked to leave the slot, before it is saved",
+    ),
+    (
+        "mcu heap address VA",
+        "the next exhausted heap is reported with the context of another one",
+    ),
+    (
+        "mcu heap counts START END FRAGMENT",
+        "the next exhausted heap is reported with these counts of render passes",
+    ),
+    (
+        "mcu heap ask CSG CS",
+        "the stream's heap is reported as exhausted, whatever it is doing and whether it is there",
     ),
     (
         "mcu progress CSG",
@@ -165,6 +182,20 @@ pub(crate) struct Exception {
     pub(crate) kind: u8,
     /// Fatal, not just a fault.
     pub(crate) fatal: bool,
+    /// Not now, but when its group leaves the slot.
+    pub(crate) leaving: bool,
+}
+
+impl Exception {
+    /// For the stream.
+    pub(crate) fn trouble(&self) -> Trouble {
+        let (kind, info) = (self.kind, 0);
+        if self.fatal {
+            Trouble::Fatal { kind, info }
+        } else {
+            Trouble::Fault { kind, info }
+        }
+    }
 }
 
 /// What is wrong with the firmware.
@@ -187,6 +218,12 @@ pub(crate) struct Faults {
     pub(crate) extract_late: bool,
     /// Reported once.
     pub(crate) exception: Option<Exception>,
+    /// Instead of the context of the heap that is exhausted next.
+    pub(crate) heap_address: Option<u64>,
+    /// Instead of what the heap that is exhausted next has counted.
+    pub(crate) heap_counts: Option<[u32; 3]>,
+    /// Slot and stream whose heap is reported as exhausted once.
+    pub(crate) heap_ask: Option<(u8, u8)>,
     /// The progress timer of this slot runs out once.
     pub(crate) progress: Option<u8>,
     acks: [AckFault; 3],
@@ -207,6 +244,9 @@ impl Faults {
             job_hang: 0,
             extract_late: false,
             exception: None,
+            heap_address: None,
+            heap_counts: None,
+            heap_ask: None,
             progress: None,
             acks: [AckFault {
                 mode: AckMode::Well,
@@ -306,6 +346,28 @@ impl Faults {
         }
     }
 
+    fn is_fatal(word: &str) -> Result<bool, InjectError> {
+        match word {
+            "fatal" => Ok(true),
+            "fault" => Ok(false),
+            _ => Err(InjectError::Unknown),
+        }
+    }
+
+    fn exception(
+        words: &mut SplitAsciiWhitespace<'_>,
+        fatal: bool,
+        leaving: bool,
+    ) -> Result<Exception, InjectError> {
+        Ok(Exception {
+            group: number8(words.next())?,
+            stream: number8(words.next())?,
+            kind: number8(words.next())?,
+            fatal,
+            leaving,
+        })
+    }
+
     /// Parses the words after `mcu`.
     pub(crate) fn parse(
         &mut self,
@@ -363,13 +425,25 @@ impl Faults {
                 _ => return Err(InjectError::Unknown),
             },
             "progress" => self.progress = Some(number8(words.next())?),
+            "heap" => match second()? {
+                "address" => self.heap_address = Some(number(words.next())?),
+                "counts" => {
+                    self.heap_counts = Some([
+                        number32(words.next())?,
+                        number32(words.next())?,
+                        number32(words.next())?,
+                    ]);
+                }
+                "ask" => self.heap_ask = Some((number8(words.next())?, number8(words.next())?)),
+                _ => return Err(InjectError::Unknown),
+            },
+            "leaving" => {
+                let fatal = Self::is_fatal(second()?)?;
+                self.exception = Some(Self::exception(words, fatal, true)?);
+            }
             "fatal" | "fault" => {
-                self.exception = Some(Exception {
-                    group: number8(words.next())?,
-                    stream: number8(words.next())?,
-                    kind: number8(words.next())?,
-                    fatal: first == "fatal",
-                });
+                let fatal = Self::is_fatal(first)?;
+                self.exception = Some(Self::exception(words, fatal, false)?);
             }
             "event" => {
                 let what = second()?;
@@ -414,7 +488,9 @@ mod tests {
                 line.push_str(match word {
                     "glb|csg|cs" => "csg",
                     "EVENT" | "sync|idle" => "sync",
-                    "MASK" | "NS" | "COUNT" | "CSG" | "CS" | "TYPE" => "1",
+                    "fatal|fault" => "fatal",
+                    "MASK" | "NS" | "COUNT" | "CSG" | "CS" | "TYPE" | "VA" | "START" | "END"
+                    | "FRAGMENT" => "1",
                     other => other,
                 });
             }

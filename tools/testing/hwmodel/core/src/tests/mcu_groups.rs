@@ -454,90 +454,47 @@ fn a_resume_under_a_locked_region_is_tried_again() {
     rig.m.assert_clean();
 }
 
-/// A tiler context at the data page's second half whose heap has one small chunk left.
-fn heap(rig: &mut Rig) -> Vec<u64> {
-    let page = DATA_VA + 0x1000;
-    let (context, tiler, descriptor, chunk) = (page, page + 0x100, page + 0x200, page + 0x400);
-    rig.set_data(0x1100 + 24, descriptor);
-    rig.set_data(0x1200, 0x400 << 32);
-    rig.set_data(0x1208, chunk);
-    rig.set_data(0x1210, chunk + 64);
-    rig.set_data(0x1218, chunk + 128);
-    std::vec![
-        mov48(40, tiler),
-        mov48(60, context),
-        heap_set(60),
-        mov32(33, 10),
-        mov32(34, 1),
-        heap_operation(0),
-        run_idvs(),
-        wait(0xff),
-        heap_operation(1),
-    ]
-}
-
 #[test]
-fn an_exhausted_heap_asks_for_a_chunk_and_goes_on_with_it() {
+fn a_stream_that_is_rung_before_its_group_is_there_is_heard_when_it_is() {
     let mut rig = started(1);
-    let code = heap(&mut rig);
-    let ring = rig.job(0, &code, 0xf00);
-    rig.run(0, 0, &ring);
-    assert_eq!(rig.cs_events(0, 0), cs_in::TILER_OOM);
-    assert_eq!(
-        u64::from(rig.cs(0, 0, cs_out::HEAP_ADDRESS)),
-        DATA_VA + 0x1000
-    );
-    assert_eq!(rig.cs(0, 0, cs_out::HEAP_VT_START), 1);
-    assert_eq!(rig.cs(0, 0, cs_out::HEAP_VT_END), 0);
-    assert_eq!(rig.data64(0xf00), 0);
-    // One page, as address and size.
-    let chunk = CODE_VA + 0x2000;
-    rig.put64(super::rig::cs_in_at(0, 0) + cs_in::HEAP_START, chunk | 1);
-    rig.ack_stream(0, 0, cs_in::TILER_OOM);
+    let ring = rig.job(0, &[NOP], 0xf00);
+    assert!(rig.request(0, csg_in::SUSPEND));
+    rig.write_ring(0, 0, &ring);
+    let queue = Queue {
+        doorbell: 1,
+        ..Queue::default()
+    };
+    rig.program(0, &[queue]);
+    // The slot is looked at for another reason, before the request is made.
+    rig.ring_groups(1);
+    assert!(rig.request(0, csg_in::RESUME));
     rig.m.pass(1_000_000);
     assert_eq!(rig.data64(0xf00), 1);
-    // Ten vertices of 32 bytes, 64 of which fitted into the old chunk.
-    assert_eq!(rig.data64(0x1208), chunk);
-    assert_eq!(rig.data64(0x1210), chunk + 64 + 256);
-    assert_eq!(rig.data64(0x1400), chunk | 1, "linked");
     rig.m.assert_clean();
 }
 
 #[test]
-fn no_chunk_means_the_exception_handler_or_the_end() {
+fn an_exception_while_the_group_leaves_is_reported_and_saved() {
     let mut rig = started(1);
-    let code = heap(&mut rig);
-    let ring = rig.job(0, &code, 0xf00);
-    rig.run(0, 0, &ring);
-    rig.put64(super::rig::cs_in_at(0, 0) + cs_in::HEAP_START, 0);
-    rig.ack_stream(0, 0, cs_in::TILER_OOM);
-    assert_eq!(rig.cs_events(0, 0), cs_in::FATAL);
-    assert_eq!(rig.cs(0, 0, cs_out::FATAL), u32::from(exception::OOM));
-
-    let mut rig = started(1);
-    let mut code = heap(&mut rig);
-    // The handler makes room: it resets the bottom of the chunk.
-    let chunk = DATA_VA + 0x1400;
-    rig.write_code(
-        0x800,
-        &[
-            mov48(70, DATA_VA + 0x1200),
-            mov48(72, chunk + 4096),
-            store(72, 3, 70, 24),
-        ],
-    );
-    let set = [
-        mov48(80, CODE_VA + 0x800),
-        mov32(82, 24),
-        set_handler(80, 82),
-    ];
-    code.splice(0..0, set);
-    let ring = rig.job(0, &code, 0xf00);
-    rig.run(0, 0, &ring);
-    rig.put64(super::rig::cs_in_at(0, 0) + cs_in::HEAP_START, 0);
-    rig.ack_stream(0, 0, cs_in::TILER_OOM);
+    rig.m.inject("mcu leaving fault 0 0 0x58");
     rig.m.pass(1_000_000);
     assert_eq!(rig.cs_events(0, 0), 0);
-    assert_eq!(rig.data64(0xf00), 1);
+    assert!(rig.request(0, csg_in::SUSPEND));
+    assert_eq!(rig.cs_events(0, 0), cs_in::FAULT);
+    assert_eq!(rig.cs(0, 0, cs_out::FAULT), 0x58);
+
+    let mut rig = started(1);
+    let ring = rig.job(0, &[NOP], 0xf00);
+    rig.m.inject("mcu leaving fatal 0 0 0x48");
+    assert!(rig.request(0, csg_in::SUSPEND));
+    assert_eq!(rig.cs_events(0, 0), cs_in::FATAL);
+    let queue = Queue {
+        doorbell: 1,
+        ..Queue::default()
+    };
+    rig.program(0, &[queue]);
+    assert!(rig.request(0, csg_in::RESUME));
+    rig.run(0, 0, &ring);
+    assert_eq!(rig.data64(0xf00), 0, "dead");
     rig.m.assert_clean();
 }

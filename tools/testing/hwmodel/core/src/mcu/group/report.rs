@@ -58,6 +58,22 @@ impl Group {
         Ok(())
     }
 
+    /// A report of an exhausted heap that was asked for: the stream knows nothing of it.
+    pub(crate) fn ask_for_heap(
+        &mut self,
+        bus: &mut Bus<'_>,
+        ctl: &mut Ctl<'_>,
+    ) -> Result<(), Hitch> {
+        match ctl.faults.heap_ask {
+            Some((group, stream)) if group == ctl.id => {
+                self.report_one(bus, ctl, stream.into(), Trouble::HeapExhausted)?;
+                ctl.faults.heap_ask = None;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn report_one(
         &mut self,
         bus: &mut Bus<'_>,
@@ -88,6 +104,8 @@ impl Group {
             Trouble::HeapExhausted => {
                 let who = requester(self.as_nr, ctl.id, queue);
                 let counts = stream.heap_counts(bus, who).map_err(|_| Hitch::Retry)?;
+                let counts = ctl.faults.heap_counts.unwrap_or(counts);
+                let address = ctl.faults.heap_address.unwrap_or(stream.heap);
                 for (at, count) in [
                     cs_out::HEAP_VT_START,
                     cs_out::HEAP_VT_END,
@@ -98,7 +116,9 @@ impl Group {
                 {
                     iface::write32(bus, out + at, count)?;
                 }
-                iface::write64(bus, out + cs_out::HEAP_ADDRESS, stream.heap)?;
+                iface::write64(bus, out + cs_out::HEAP_ADDRESS, address)?;
+                ctl.faults.heap_counts = None;
+                ctl.faults.heap_address = None;
                 cs_in::TILER_OOM
             }
         };

@@ -2,6 +2,7 @@
 
 //! State changes of a group: what it is configured with, and how it gets on its slot and off it.
 
+use super::super::faults::Exception;
 use super::super::iface;
 use super::super::iface::Blocks;
 use super::super::iface::Hitch;
@@ -101,6 +102,9 @@ impl Group {
                 });
             }
             csg_in::SUSPEND if self.active => {
+                self.fail_on_leaving(ctl);
+                // What went wrong is not part of what is saved.
+                self.report(bus, ctl)?;
                 self.take_heap_answers(bus, ctl)?;
                 self.write_status(bus, ctl)?;
                 if self.suspend_buf == 0 {
@@ -125,6 +129,19 @@ impl Group {
             }
         }
         Ok(())
+    }
+
+    /// An exception that was asked for when the group leaves.
+    fn fail_on_leaving(&mut self, ctl: &mut Ctl<'_>) {
+        let due = |e: &Exception| e.leaving && e.group == ctl.id;
+        let Some(exception) = ctl.faults.exception.filter(due) else {
+            return;
+        };
+        let index = usize::from(exception.stream);
+        if self.streams.get(index).is_some_and(|s| s.started) {
+            ctl.faults.exception = None;
+            self.fail(index, exception.trouble());
+        }
     }
 
     /// START and RESUME.
