@@ -350,7 +350,6 @@ impl Mcu {
             }
         }
         self.ring_pages();
-        self.inject_exception();
 
         let mut retry = false;
         let mut tolerate = |result: Result<(), Hitch>| match result {
@@ -389,6 +388,8 @@ impl Mcu {
             let result = group.read_inserts(bus, id);
             tolerate(result)?;
         }
+        // Before what has just been started executes anything.
+        self.inject_exception();
         self.update_power(bus);
         let result = self.run_streams(bus);
         tolerate(result)?;
