@@ -9,6 +9,8 @@
  * power: which clocks, supplies and domains were switched, in order: "+NAME" on, "-NAME" off, "=NAME VALUE"
  * another rate or voltage, "!NAME" refused to go on, "!=NAME" refused to change; writing "reset" starts anew,
  * "refuse NAME COUNT" or "refuse =NAME COUNT" lets the next COUNT attempts fail.
+ * pwr: the commands of the PWR block, in order, a line each, with "!" before those that were refused on request;
+ * writing "reset" starts anew.
  * as/N: what the table walker finds in address space N; 8 bytes for each page of 4 KiB, the table
  * entry for that page, or zero.
  */
@@ -83,6 +85,18 @@ static ssize_t records_write(struct file *file, const char __user *buf, size_t c
 	return soc_debug_reset(buf, count, model_clear_records);
 }
 DEFINE_SHOW_STORE_ATTRIBUTE(records);
+
+static int pwr_show(struct seq_file *m, void *v)
+{
+	model_show_pwr(m);
+	return 0;
+}
+
+static ssize_t pwr_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
+{
+	return soc_debug_reset(buf, count, model_clear_pwr);
+}
+DEFINE_SHOW_STORE_ATTRIBUTE(pwr);
 
 static int inject_show(struct seq_file *m, void *v)
 {
@@ -170,6 +184,7 @@ void soc_debug_init(void)
 	debugfs_create_file("counters", 0600, dir, NULL, &counters_fops);
 	debugfs_create_file("records", 0600, dir, NULL, &records_fops);
 	debugfs_create_file("inject", 0600, dir, NULL, &inject_fops);
+	debugfs_create_file("pwr", 0600, dir, NULL, &pwr_fops);
 	debugfs_create_file("power", 0600, dir, NULL, &power_fops);
 	for (as_nr = 0; as_nr < SPACES; as_nr++) {
 		snprintf(name, sizeof(name), "%u", (unsigned int)as_nr);

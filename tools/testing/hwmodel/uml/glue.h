@@ -118,6 +118,8 @@ void model_delivered(u32 line);
 void model_abandoned(u32 line);
 void model_show_counters(struct seq_file *m);
 void model_show_records(struct seq_file *m);
+void model_show_pwr(struct seq_file *m);
+void model_clear_pwr(void);
 void model_show_inject(struct seq_file *m);
 void model_leaves(u32 as_nr, u64 page, u64 *leaves, size_t count);
 void model_clear_counters(void);

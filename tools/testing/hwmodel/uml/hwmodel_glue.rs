@@ -333,6 +333,20 @@ unsafe extern "C" fn model_show_inject(m: *mut bindings::seq_file) {
 
 /// # Safety
 ///
+/// `m` is the file that a show function was called for.
+#[no_mangle]
+unsafe extern "C" fn model_show_pwr(m: *mut bindings::seq_file) {
+    // SAFETY: The caller guarantees it.
+    unsafe { show(m, |out| Locked::new().gpu.show_pwr_log(out)) }
+}
+
+#[no_mangle]
+extern "C" fn model_clear_pwr() {
+    Locked::new().gpu.clear_pwr_log();
+}
+
+/// # Safety
+///
 /// `leaves` is valid for writes of `count` entries.
 #[no_mangle]
 unsafe extern "C" fn model_leaves(as_nr: u32, page: u64, leaves: *mut u64, count: usize) {

@@ -75,22 +75,57 @@ TEST_F(query, what_user_space_divides_by_is_not_zero)
 	EXPECT_NE(0, info.thread_features & 0x3fffff);
 }
 
-TEST_F(query, the_modelled_gpu_is_the_g610_of_rk3588)
+/* What the tree says of the modelled SoC; empty, or @length bytes at most. */
+static size_t tree_read(const char *property, void *data, size_t length)
 {
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/device-tree/soc/%s", property);
+	file = fopen(path, "r");
+	memset(data, 0, length);
+	length = file ? fread(data, 1, length, file) : 0;
+	if (file)
+		fclose(file);
+	return length;
+}
+
+TEST_F(query, the_modelled_gpu_is_the_one_of_the_tree)
+{
+	static const struct {
+		const char *name;
+		uint32_t gpu_id, l2_features, mmu_features, as_present;
+		uint64_t shader_present, gpu_features;
+	} gpus[] = {
+		{ "", 0xa8670005, 0x07120306, 0x2830, 0xff, 0x50005, 0 },
+		{ "g310", 0xac740000, 0x07100206, 0x2828, 0xf, 0x3, 0 },
+		{ "g1", 0xe8300000, 0x07140406, 0x2830, 0xffff, 0x07070707, 0x24 },
+	};
 	struct drm_panthor_gpu_info info;
+	uint8_t fuses[4];
+	uint64_t cores;
+	char name[16];
+	size_t i = 0;
 
 	if (!hwmodel_present())
 		SKIP(return, "this GPU is not the hardware model");
+	tree_read("hwmodel,gpu", name, sizeof(name) - 1);
+	while (i < ARRAY_SIZE(gpus) && strcmp(gpus[i].name, name))
+		i++;
+	ASSERT_GT(ARRAY_SIZE(gpus), i);
 	ASSERT_EQ(0, gpu_info(&self->gpu, &info));
-	EXPECT_EQ(0xa8670005, info.gpu_id);
-	EXPECT_EQ(0x07120306, info.l2_features);
+	EXPECT_EQ(gpus[i].gpu_id, info.gpu_id);
+	EXPECT_EQ(gpus[i].l2_features, info.l2_features);
 	EXPECT_EQ(0x809, info.tiler_features);
-	EXPECT_EQ(0x2830, info.mmu_features);
-	EXPECT_EQ(0x50005, info.shader_present);
-	EXPECT_EQ(0xff, info.as_present);
+	EXPECT_EQ(gpus[i].mmu_features, info.mmu_features);
+	EXPECT_EQ(gpus[i].as_present, info.as_present);
 	EXPECT_EQ(1, info.tiler_present);
-	EXPECT_EQ(0, info.core_features & 0xff);
-	EXPECT_EQ(0, info.gpu_features);
+	EXPECT_EQ(gpus[i].gpu_features, info.gpu_features);
+	/* Fuses know better than the register which cores work. */
+	cores = gpus[i].shader_present;
+	if (tree_read("fuses/hwmodel,cores", fuses, sizeof(fuses)) == sizeof(fuses))
+		cores = fuses[0] << 24 | fuses[1] << 16 | fuses[2] << 8 | fuses[3];
+	EXPECT_EQ(cores, info.shader_present);
 }
 
 TEST_F(query, the_selected_coherency_is_one_that_the_gpu_has)

@@ -529,6 +529,16 @@ impl Gpu {
         self.records.clear();
     }
 
+    /// The commands of the PWR block, a line each.
+    pub fn show_pwr_log(&self, out: &mut dyn core::fmt::Write) -> core::fmt::Result {
+        self.power.show_pwr_log(out)
+    }
+
+    /// Forgets the commands of the PWR block.
+    pub fn clear_pwr_log(&mut self) {
+        self.power.clear_pwr_log();
+    }
+
     /// For tests: what the table walker finds for a page in an address space, as a table entry for
     /// that page alone; 0 if nothing is mapped there. Looks at memory and leaves no trace.
     pub fn leaf(&self, host: &dyn Host, as_nr: u8, va: u64) -> u64 {
@@ -568,7 +578,7 @@ impl Gpu {
             Misbehaviour::L2Hang(n) => bus.power.inject_l2_hangs(n),
             Misbehaviour::L2Fail(n) => bus.power.inject_l2_ignored(n),
             Misbehaviour::PwrHang(n) => bus.power.inject_pwr_hangs(n),
-            Misbehaviour::PwrRefuse(n) => bus.power.inject_pwr_refusals(n),
+            Misbehaviour::PwrRefuse(n) => bus.power.inject_pwr_refusal(n),
             Misbehaviour::AsHang(as_nr, n) if !bus.mmu.inject_hangs(as_nr, n) => {
                 return Err(InjectError::Argument);
             }

@@ -53,8 +53,8 @@ pub const HELP: &[(&str, &str)] = &[
         "the next changes of a domain's owner never complete",
     ),
     (
-        "pwr refuse [COUNT]",
-        "the next commands of the PWR block are refused",
+        "pwr refuse N",
+        "the Nth command of the PWR block from now on is refused",
     ),
     (
         "as hang N [COUNT]",
@@ -101,7 +101,7 @@ pub enum Misbehaviour {
     L2Fail(u32),
     /// So many changes of a domain's owner never complete.
     PwrHang(u32),
-    /// So many commands of the PWR block are refused.
+    /// This command of the PWR block is refused, counted from the next one.
     PwrRefuse(u32),
     /// So many commands of an address space never complete.
     AsHang(u8, u32),
@@ -206,7 +206,7 @@ impl Misbehaviour {
             ("l2", "hang") => Misbehaviour::L2Hang(count(words)?),
             ("l2", "fail") => Misbehaviour::L2Fail(count(words)?),
             ("pwr", "hang") => Misbehaviour::PwrHang(count(words)?),
-            ("pwr", "refuse") => Misbehaviour::PwrRefuse(count(words)?),
+            ("pwr", "refuse") => Misbehaviour::PwrRefuse(number32(words.next())?),
             ("as", "hang") => Misbehaviour::AsHang(number8(words.next())?, count(words)?),
             ("as", "delay") => Misbehaviour::AsDelay(number(words.next())?),
             ("irq", "drop") => Misbehaviour::IrqDrop(line(words.next())?, count(words)?),

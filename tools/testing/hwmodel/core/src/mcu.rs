@@ -143,6 +143,9 @@ impl Mcu {
     }
 
     fn power(&mut self, bus: &mut Bus<'_>, shaders: u64, tilers: u64) {
+        if self.faults.cores_kept && shaders | tilers == 0 {
+            return;
+        }
         if self.cores != (shaders, tilers) {
             self.cores = (shaders, tilers);
             bus.power_cores(shaders, tilers);

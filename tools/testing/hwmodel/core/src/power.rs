@@ -6,6 +6,8 @@
 
 pub mod pwr;
 
+use core::fmt;
+
 use crate::bits::half;
 use crate::bus::Env;
 use crate::counters::Counter;
@@ -344,8 +346,18 @@ impl Power {
         self.pwr.inject_hangs(n);
     }
 
-    pub(crate) fn inject_pwr_refusals(&mut self, n: u32) {
-        self.pwr.inject_refusals(n);
+    pub(crate) fn inject_pwr_refusal(&mut self, n: u32) {
+        self.pwr.inject_refusal(n);
+    }
+
+    /// The commands of the PWR block, a line each.
+    pub(crate) fn show_pwr_log(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        self.pwr.show_log(out)
+    }
+
+    /// Forgets the commands of the PWR block.
+    pub(crate) fn clear_pwr_log(&mut self) {
+        self.pwr.clear_log();
     }
 
     /// A transition that hung goes on from now.

@@ -19,6 +19,10 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     ("mcu boot hang", "the next boots never complete"),
     ("mcu boot fatal", "the next boots end in a fatal state"),
     ("mcu halt hang", "requests to halt are ignored"),
+    (
+        "mcu cores kept",
+        "an MCU that halts or stops leaves its cores on",
+    ),
     ("mcu ping ignore", "pings are not acknowledged"),
     ("mcu crash", "the firmware dies now"),
     (
@@ -206,6 +210,8 @@ pub(crate) struct Faults {
     pub(crate) boot_fatal: bool,
     /// Halts are ignored.
     pub(crate) halt_hang: bool,
+    /// Cores stay on after the end.
+    pub(crate) cores_kept: bool,
     /// The firmware dies at its next step.
     pub(crate) crash: bool,
     /// One bit for each group slot whose requests are ignored.
@@ -238,6 +244,7 @@ impl Faults {
             boot_hang: false,
             boot_fatal: false,
             halt_hang: false,
+            cores_kept: false,
             crash: false,
             slots_ignored: 0,
             acks_until_boot: false,
@@ -384,6 +391,10 @@ impl Faults {
             },
             "halt" => match second()? {
                 "hang" => self.halt_hang = true,
+                _ => return Err(InjectError::Unknown),
+            },
+            "cores" => match second()? {
+                "kept" => self.cores_kept = true,
                 _ => return Err(InjectError::Unknown),
             },
             "ping" => match second()? {

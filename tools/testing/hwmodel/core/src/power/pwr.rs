@@ -3,6 +3,8 @@
 //! The PWR block of architecture 14, instead of the power registers and the reset command of
 //! GPU_CONTROL: commands for one domain each, of which the CPU gives those of the cores to the MCU.
 
+use core::fmt;
+
 use super::Block;
 use super::Power;
 use crate::bits::half;
@@ -57,6 +59,9 @@ const SUBDOMAIN_RAY_UNITS: u8 = 1;
 
 /// How long a domain takes to change hands.
 const HANDOVER_NS: u64 = 2_000;
+
+/// Commands that are kept for those who want to know in which order they came; further ones are not.
+const LOGGED: usize = 64;
 
 /// Offset of PWR_STATUS.
 pub(crate) const STATUS: u32 = 0x820;
@@ -149,8 +154,11 @@ pub(super) struct Pwr {
     commanded: bool,
     /// Changes of ownership that shall hang.
     hangs: u32,
-    /// Commands that shall be refused.
-    refusals: u32,
+    /// The command that shall be refused, counted from the next one; 0 for none.
+    refused: u32,
+    /// The commands, oldest first, each with whether it was refused.
+    log: [(u32, bool); LOGGED],
+    logged: usize,
 }
 
 impl Pwr {
@@ -161,7 +169,9 @@ impl Pwr {
             shader: Owner::Cpu,
             commanded: false,
             hangs: 0,
-            refusals: 0,
+            refused: 0,
+            log: [(0, false); LOGGED],
+            logged: 0,
         }
     }
 
@@ -215,14 +225,55 @@ impl Pwr {
         self.hangs = n;
     }
 
-    pub(super) fn inject_refusals(&mut self, n: u32) {
-        self.refusals = n;
+    pub(super) fn inject_refusal(&mut self, n: u32) {
+        self.refused = n;
+    }
+
+    /// Notes a command, and whether it shall be refused.
+    fn note(&mut self, value: u32) -> bool {
+        let refused = self.refused == 1;
+        self.refused = self.refused.saturating_sub(1);
+        if let Some(entry) = self.log.get_mut(self.logged) {
+            *entry = (value, refused);
+            self.logged += 1;
+        }
+        refused
+    }
+
+    /// A line for each command: what and for what, after `!` if it was refused on request.
+    pub(super) fn show_log(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        for (value, refused) in self.log.iter().take(self.logged) {
+            let [command, nr, ..] = value.to_le_bytes();
+            let mark = if *refused { "!" } else { "" };
+            let what = match command {
+                COMMAND_POWER_UP => "up",
+                COMMAND_POWER_DOWN => "down",
+                COMMAND_DELEGATE => "delegate",
+                COMMAND_RETRACT => "retract",
+                COMMAND_RESET_SOFT | COMMAND_RESET_FAST => "reset",
+                COMMAND_INSPECT => "inspect",
+                _ => "unknown",
+            };
+            let domain = match (command, domain(nr)) {
+                (COMMAND_RESET_SOFT | COMMAND_RESET_FAST | COMMAND_INSPECT, _) => "",
+                (_, Some(Block::L2)) => " l2",
+                (_, Some(Block::Tiler)) => " tiler",
+                (_, Some(Block::Shader)) => " shader",
+                (_, None) => " unknown",
+            };
+            writeln!(out, "{mark}{what}{domain}")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn clear_log(&mut self) {
+        self.logged = 0;
     }
 
     /// What hung goes on from now.
     pub(super) fn clear_injections(&mut self, now: u64) {
         self.hangs = 0;
-        self.refusals = 0;
+        self.refused = 0;
         for owner in [&mut self.tiler, &mut self.shader] {
             if let Owner::ToMcu(due @ NEVER) | Owner::ToCpu(due @ NEVER) = owner {
                 *due = now;
@@ -321,6 +372,7 @@ impl Power {
         value: u32,
         runs: bool,
     ) -> Option<Event> {
+        let refused = self.pwr.note(value);
         let [command, nr, subdomain, rest] = value.to_le_bytes();
         let block = domain(nr);
         let rays = gpu.product().has_ray_units();
@@ -340,8 +392,7 @@ impl Power {
             env.raise(Source::Pwr, IRQ_COMMAND_INVALID);
             return None;
         }
-        if self.pwr.refusals > 0 {
-            self.pwr.refusals -= 1;
+        if refused {
             env.raise(Source::Pwr, IRQ_COMMAND_NOT_ALLOWED);
             return None;
         }

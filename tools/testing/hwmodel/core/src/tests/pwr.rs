@@ -2,6 +2,8 @@
 
 //! The PWR block of architecture 14, and how the products differ.
 
+use std::string::String;
+
 use super::machine::*;
 use crate::counters::Counter;
 use crate::host::Line;
@@ -217,12 +219,19 @@ fn a_reset_takes_every_domain_back_and_only_its_status_answers_meanwhile() {
 #[test]
 fn refusals_and_hangs_on_request() {
     let mut m = ready();
-    m.inject("pwr refuse");
+    m.inject("pwr refuse 1");
     m.w(PWR_COMMAND, RETRACT | SHADER);
     assert_eq!(m.r(PWR_RAWSTAT), NOT_ALLOWED);
     m.w(PWR_CLEAR, !0);
     m.inject("pwr hang");
+    m.gpu.clear_pwr_log();
+    m.inject("pwr refuse 2");
     command(&mut m, RETRACT | SHADER);
+    command(&mut m, DOWN | L2);
+    let mut log = String::new();
+    m.gpu.show_pwr_log(&mut log).unwrap();
+    assert_eq!(log, "retract shader\n!down l2\n");
+    m.w(PWR_CLEAR, !0);
     assert_eq!(m.r64(PWR_STATUS) >> 43 & 1, 1);
     m.inject("clear");
     m.pass(10_000);
