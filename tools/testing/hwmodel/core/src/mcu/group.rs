@@ -246,8 +246,11 @@ impl Group {
             }
             _ => (),
         }
+        // A doorbell that was meant for something else can come before the host knows of a fault.
+        let reported = self.trouble.get(index).is_some_and(Option::is_none);
         if let Some(stream) = self.streams.get_mut(index) {
-            if stream.block == Block::FaultAck && (req ^ ack) & cs_in::FAULT == 0 {
+            let answered = reported && (req ^ ack) & cs_in::FAULT == 0;
+            if stream.block == Block::FaultAck && answered {
                 stream.block = Block::None;
             }
         }

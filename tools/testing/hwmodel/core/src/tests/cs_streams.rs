@@ -377,6 +377,29 @@ fn group_scope_stays_in_the_group() {
 }
 
 #[test]
+fn a_doorbell_before_a_fault_is_reported_does_not_answer_it() {
+    let mut rig = started(1);
+    let code = [
+        mov48(40, DATA_VA),
+        mov48(44, 0),
+        sync_wait64(true, 40, 44),
+        mov48(42, 5),
+        store(42, 1, 40, 0x40),
+    ];
+    let ring = rig.job(0, &code, 0xf00);
+    rig.run(0, 0, &ring);
+    rig.m.inject("mcu fault 0 0 0x4b");
+    rig.set_data(0, 1);
+    rig.ring_streams(0, 1);
+    rig.ring_groups(1);
+    assert_eq!(rig.cs_events(0, 0), cs_in::FAULT);
+    assert_eq!(rig.data(0x40), 0);
+    rig.ack_stream(0, 0, cs_in::FAULT);
+    assert_eq!(rig.data(0x40), 5);
+    rig.m.assert_clean();
+}
+
+#[test]
 fn errors_travel_through_objects_until_a_barrier() {
     let mut rig = started(1);
     rig.set_data(0, 1);
