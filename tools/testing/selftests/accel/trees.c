@@ -33,42 +33,47 @@ TEST(a_core_without_reset_lines_is_left_out)
 	EXPECT_EQ(0, cores_run(0x5));
 }
 
+static const struct switched domains[] = {
+	{ "pd_npu1", 'a' }, { "pd_npu2", 'b' }, { "pd_gpu1", 'c' }, { "pd_gpu2", 'd' },
+};
+
 /* rule F2: in the order of the device tree, and back in reverse; and only those cores count for the node that are enabled. */
-TEST(a_core_that_has_two_power_domains_switches_them_in_order)
+TEST(a_core_that_has_several_power_domains_switches_them_in_order)
 {
-	static const struct switched names[] = { { "pd_npu1", 'a' }, { "pd_npu2", 'b' } };
 	char log[64];
 
 	NEEDS_MODEL();
-	if (property_size("power-domains") != 16)
+	if (property_size("power-domains") != 32)
 		SKIP(return, "another device tree");
 	ASSERT_EQ(2, cores_count());
 	for (uint32_t i = 0; i < 3; i++) {
 		ASSERT_EQ(0, cores_wait_off());
 		ASSERT_EQ(0, powerlog_write("reset"));
 		EXPECT_EQ(0, cores_run(0x3));
-		powerlog_read(names, ARRAY_SIZE(names), log, sizeof(log));
-		EXPECT_STREQ("AB", log);
+		powerlog_read(domains, ARRAY_SIZE(domains), log, sizeof(log));
+		EXPECT_STREQ("ABCD", log);
 		ASSERT_EQ(0, cores_wait_off());
 		usleep(100000);
-		powerlog_read(names, ARRAY_SIZE(names), log, sizeof(log));
-		EXPECT_STREQ("ABba", log);
+		powerlog_read(domains, ARRAY_SIZE(domains), log, sizeof(log));
+		EXPECT_STREQ("ABCDdcba", log);
 	}
 }
 
-/* The first one is not left on, nothing else happens to the core, and the other one does the work. */
-TEST(a_power_domain_that_refuses_takes_back_the_one_before_it)
+/*
+ * Those before it go off again, the last one first; all but that of the IOMMU, which the PM core leaves on until the
+ * next use. The other core does the work.
+ */
+TEST(a_power_domain_that_refuses_takes_back_those_before_it)
 {
-	static const struct switched names[] = { { "pd_npu1", 'a' }, { "pd_npu2", 'b' } };
 	struct hwmodel_counters before;
 	char log[64];
 
 	NEEDS_MODEL();
-	if (property_size("power-domains") != 16)
+	if (property_size("power-domains") != 32)
 		SKIP(return, "another device tree");
 	ASSERT_EQ(0, cores_wait_off());
 	ASSERT_EQ(0, powerlog_write("reset"));
-	ASSERT_EQ(0, powerlog_write("refuse pd_npu2 1"));
+	ASSERT_EQ(0, powerlog_write("refuse pd_gpu2 1"));
 	ASSERT_EQ(0, hwmodel_read(&before));
 	/* Both results are right, but of one core. */
 	EXPECT_EQ(-ESRCH, cores_run(0x3));
@@ -76,8 +81,8 @@ TEST(a_power_domain_that_refuses_takes_back_the_one_before_it)
 	EXPECT_EQ(0, hwmodel_since(&before, "npu1_task"));
 	ASSERT_EQ(0, cores_wait_off());
 	usleep(300000);
-	powerlog_read(names, ARRAY_SIZE(names), log, sizeof(log));
-	EXPECT_STREQ("A!Ba", log);
+	powerlog_read(domains, ARRAY_SIZE(domains), log, sizeof(log));
+	EXPECT_STREQ("ABC!Dcb", log);
 	ASSERT_EQ(0, powerlog_write("refuse none 0"));
 	EXPECT_EQ(0, cores_run(0x3));
 }
