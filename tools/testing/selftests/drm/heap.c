@@ -9,12 +9,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "heap.h"
 #include "hwmodel.h"
 #include "suite.h"
-
-#define CHUNK		(128u << 10)
-#define HEADER		64
-#define VERTEX		32	/* bytes that the model's tiler takes for a vertex */
 
 FIXTURE(heap)
 {
@@ -59,74 +56,18 @@ FIXTURE_TEARDOWN(heap)
 	rig_close(&self->rig);
 }
 
-/* A render pass with one draw of that many bytes. */
-static void pass(struct cs *cs, uint64_t tiler, uint64_t heap, uint32_t bytes)
-{
-	cs_move48(cs, 40, tiler);
-	cs_move48(cs, 60, heap);
-	cs_heap_set(cs, 60);
-	cs_move32(cs, 33, bytes / VERTEX);
-	cs_move32(cs, 34, 1);
-	cs_heap_operation(cs, CS_TILING_STARTED);
-	cs_run_idvs(cs);
-	cs_wait(cs, CS_SB_ALL);
-	cs_heap_operation(cs, CS_TILING_COMPLETED);
-	cs_heap_operation(cs, CS_FRAGMENT_COMPLETED);
-}
-
 static int draw(struct rig *rig, uint64_t tiler, uint64_t heap, uint32_t bytes)
 {
 	struct cs cs = rig_stream(rig, 0);
 
-	pass(&cs, tiler, heap, bytes);
+	heap_pass(&cs, tiler, heap, bytes);
 	return rig_run(rig, 0, &cs);
-}
-
-/* A new heap, with its tiler context at this page of the data, and nothing of it used yet. */
-static int new_heap(struct rig *rig, uint32_t vm, uint32_t page, uint32_t max_chunks,
-		    struct drm_panthor_tiler_heap_create *heap)
-{
-	uint64_t *tiler = rig->data.u64 + page * PAGE / 8, *desc = tiler + 32;
-	int ret;
-
-	*heap = (struct drm_panthor_tiler_heap_create){
-		.vm_id = vm,
-		.initial_chunk_count = 1,
-		.chunk_size = CHUNK,
-		.max_chunks = max_chunks,
-		.target_in_flight = 4,
-	};
-	ret = gpu_ioctl(rig->gpu.fd, DRM_IOCTL_PANTHOR_TILER_HEAP_CREATE, heap);
-	if (ret)
-		return ret;
-	tiler[3] = rig->data.va + page * PAGE + 256;
-	desc[0] = (uint64_t)CHUNK << 32;
-	desc[1] = heap->first_heap_chunk_gpu_va;
-	desc[2] = heap->first_heap_chunk_gpu_va + HEADER;
-	desc[3] = heap->first_heap_chunk_gpu_va + CHUNK;
-	return 0;
-}
-
-static int destroy_heap(struct rig *rig, uint32_t handle)
-{
-	struct drm_panthor_tiler_heap_destroy args = { .handle = handle };
-
-	return gpu_ioctl(rig->gpu.fd, DRM_IOCTL_PANTHOR_TILER_HEAP_DESTROY, &args);
-}
-
-/* What the driver says of itself in debugfs; NULL if it does not. */
-static FILE *debugfs(const struct gpu *gpu, const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/%s", gpu->device, name);
-	return fopen(path, "r");
 }
 
 /* How many chunks have come too late for their group, which had lost its slot; -1 if nobody counts. */
 static long late_chunks(const struct gpu *gpu)
 {
-	FILE *file = debugfs(gpu, "sched");
+	FILE *file = gpu_debugfs(gpu, "sched");
 	char line[128];
 	long late = -1;
 
@@ -135,31 +76,6 @@ static long late_chunks(const struct gpu *gpu)
 	if (file)
 		fclose(file);
 	return late;
-}
-
-/* How many of the kernel's own buffers are as large as a chunk. */
-static unsigned int chunks(const struct gpu *gpu)
-{
-	FILE *file = debugfs(gpu, "gems");
-	unsigned int found = 0, size, resident;
-	char line[256], use[8];
-
-	while (file && fgets(line, sizeof(line), file))
-		found += sscanf(line, " %x %x %7s", &size, &resident, use) == 3 && size == CHUNK &&
-			 use[0] == 'k';
-	if (file)
-		fclose(file);
-	return found;
-}
-
-/* What is not used any more goes in a moment. */
-static unsigned int chunks_once_they_are(const struct gpu *gpu, unsigned int count)
-{
-	int64_t end = now_ns() + PATIENCE;
-
-	while (chunks(gpu) != count && now_ns() < end)
-		sleep_ms(5);
-	return chunks(gpu);
 }
 
 TEST_F(heap, what_fits_into_the_first_chunk_needs_no_other)
@@ -209,7 +125,7 @@ TEST_F(heap, at_the_maximum_memory_is_used_again_by_a_handler)
 	struct cs cs = rig_stream(&self->rig, 0);
 	struct rig *rig = &self->rig;
 	const uint32_t full = self->heap.max_chunks * (CHUNK - HEADER);
-	unsigned int before = chunks(&rig->gpu);
+	unsigned int before = heap_chunks(&rig->gpu);
 
 	cs_move48(&handler, 74, first + CHUNK / PAGE);
 	cs_move48(&handler, 76, self->descriptor);
@@ -230,11 +146,11 @@ TEST_F(heap, at_the_maximum_memory_is_used_again_by_a_handler)
 	cs_move48(&cs, 64, rig_stream_va(rig, &handler));
 	cs_move32(&cs, 66, cs_bytes(&handler));
 	cs_set_oom_handler(&cs, 64, 66);
-	pass(&cs, self->tiler, self->heap.tiler_heap_ctx_gpu_va, 10 * CHUNK);
+	heap_pass(&cs, self->tiler, self->heap.tiler_heap_ctx_gpu_va, 10 * CHUNK);
 	ASSERT_EQ(1, rig_run(rig, 0, &cs));
 	EXPECT_EQ(10 * CHUNK / full, rig->data.u32[0]);
 	if (before)
-		EXPECT_EQ(before + self->heap.max_chunks - 1, chunks(&rig->gpu));
+		EXPECT_EQ(before + self->heap.max_chunks - 1, heap_chunks(&rig->gpu));
 }
 
 /* As the last one, but somebody has forgotten to give anything back. */
@@ -252,7 +168,7 @@ TEST_F(heap, a_handler_that_gives_nothing_back_is_the_end_of_its_group_only)
 	cs_move48(&cs, 64, rig_stream_va(rig, &handler));
 	cs_move32(&cs, 66, cs_bytes(&handler));
 	cs_set_oom_handler(&cs, 64, 66);
-	pass(&cs, self->tiler, self->heap.tiler_heap_ctx_gpu_va, 10 * CHUNK);
+	heap_pass(&cs, self->tiler, self->heap.tiler_heap_ctx_gpu_va, 10 * CHUNK);
 	EXPECT_GT(0, rig_run(rig, 0, &cs));
 	cs = rig_stream(&other, 0);
 	cs_put32(&cs, other.data.va, 5);
@@ -274,7 +190,7 @@ TEST_F_TIMEOUT(heap, a_chunk_that_comes_too_late_is_given_back, 120)
 	uint32_t group[MANY], sync[MANY];
 	struct rig *rig = &self->rig;
 	long late = late_chunks(&rig->gpu), last = late;
-	unsigned int before = chunks(&rig->gpu);
+	unsigned int before = heap_chunks(&rig->gpu);
 
 	KNOWN_C_DEFECT(&rig->gpu, "tiler memory is given to streams that do not ask any more");
 	for (uint32_t i = 0; i < MANY; i++) {
@@ -286,8 +202,8 @@ TEST_F_TIMEOUT(heap, a_chunk_that_comes_too_late_is_given_back, 120)
 		for (uint32_t i = 0; i < MANY; i++) {
 			struct cs cs = rig_stream(rig, i);
 
-			ASSERT_EQ(0, new_heap(rig, rig->vm, 4 + i, DEEP, &heap[i]));
-			pass(&cs, rig->data.va + (4 + i) * PAGE, heap[i].tiler_heap_ctx_gpu_va,
+			ASSERT_EQ(0, heap_create(rig, rig->vm, 4 + i, DEEP, &heap[i]));
+			heap_pass(&cs, rig->data.va + (4 + i) * PAGE, heap[i].tiler_heap_ctx_gpu_va,
 			     DEEP * (CHUNK - HEADER));
 			ASSERT_EQ(0, group_run(&rig->gpu, group[i], 0, rig_stream_va(rig, &cs),
 					       cs_bytes(&cs), sync[i]));
@@ -297,23 +213,23 @@ TEST_F_TIMEOUT(heap, a_chunk_that_comes_too_late_is_given_back, 120)
 			EXPECT_EQ(1, sync_status(&rig->gpu, sync[i]));
 		}
 		if (before)
-			EXPECT_GE(before + MANY * DEEP, chunks(&rig->gpu));
+			EXPECT_GE(before + MANY * DEEP, heap_chunks(&rig->gpu));
 		for (uint32_t i = 0; i < MANY; i++)
-			ASSERT_EQ(0, destroy_heap(rig, heap[i].handle));
+			ASSERT_EQ(0, heap_destroy(rig, heap[i].handle));
 		last = late_chunks(&rig->gpu);
 	}
 	/* A driver that counts them has seen one, or the test has not tested anything. */
 	if (late >= 0)
 		EXPECT_LT(late, last);
 	if (before)
-		EXPECT_EQ(before, chunks(&rig->gpu));
+		EXPECT_EQ(before, heap_chunks(&rig->gpu));
 }
 
 /* A heap grows for a job of a group, and one of the two goes, sooner or later; then the other one. */
 static void take_one(struct __test_metadata *_metadata, struct rig *rig, bool heap_first)
 {
 	struct drm_panthor_tiler_heap_create heap;
-	unsigned int before = chunks(&rig->gpu);
+	unsigned int before = heap_chunks(&rig->gpu);
 
 	for (unsigned int i = 0; i < 40; i++) {
 		struct cs cs = rig_stream(rig, 0);
@@ -321,20 +237,20 @@ static void take_one(struct __test_metadata *_metadata, struct rig *rig, bool he
 
 		ASSERT_EQ(0, group_create(&rig->gpu, rig->vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM,
 					  &group));
-		ASSERT_EQ(0, new_heap(rig, rig->vm, 4, DEEP, &heap));
-		pass(&cs, rig->data.va + 4 * PAGE, heap.tiler_heap_ctx_gpu_va, DEEP * (CHUNK - HEADER));
+		ASSERT_EQ(0, heap_create(rig, rig->vm, 4, DEEP, &heap));
+		heap_pass(&cs, rig->data.va + 4 * PAGE, heap.tiler_heap_ctx_gpu_va, DEEP * (CHUNK - HEADER));
 		ASSERT_EQ(0, group_run(&rig->gpu, group, 0, rig_stream_va(rig, &cs), cs_bytes(&cs),
 				       rig->sync));
 		usleep(100 * i);
-		ASSERT_EQ(0, heap_first ? destroy_heap(rig, heap.handle) :
+		ASSERT_EQ(0, heap_first ? heap_destroy(rig, heap.handle) :
 					  group_destroy(&rig->gpu, group));
 		/* However far the job came, it ends. */
 		ASSERT_EQ(0, sync_wait(&rig->gpu, rig->sync, 0, PATIENCE));
 		ASSERT_EQ(0, heap_first ? group_destroy(&rig->gpu, group) :
-					  destroy_heap(rig, heap.handle));
+					  heap_destroy(rig, heap.handle));
 	}
 	if (before)
-		EXPECT_EQ(before, chunks_once_they_are(&rig->gpu, before));
+		EXPECT_EQ(before, heap_chunks_once_they_are(&rig->gpu, before));
 }
 
 TEST_F(heap, a_group_can_go_while_its_heap_grows)
@@ -354,7 +270,7 @@ TEST_F(heap, a_heap_can_go_while_it_grows)
  */
 TEST_F(heap, a_vm_can_go_while_its_heaps_grow)
 {
-	unsigned int before = chunks(&self->rig.gpu);
+	unsigned int before = heap_chunks(&self->rig.gpu);
 
 	for (unsigned int i = 0; i < 40; i++) {
 		struct drm_panthor_tiler_heap_create heap;
@@ -362,9 +278,9 @@ TEST_F(heap, a_vm_can_go_while_its_heaps_grow)
 		struct cs cs;
 
 		ASSERT_EQ(0, rig_open_on(&rig, &self->rig.gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
-		ASSERT_EQ(0, new_heap(&rig, rig.vm, 4, DEEP, &heap));
+		ASSERT_EQ(0, heap_create(&rig, rig.vm, 4, DEEP, &heap));
 		cs = rig_stream(&rig, 0);
-		pass(&cs, rig.data.va + 4 * PAGE, heap.tiler_heap_ctx_gpu_va, DEEP * (CHUNK - HEADER));
+		heap_pass(&cs, rig.data.va + 4 * PAGE, heap.tiler_heap_ctx_gpu_va, DEEP * (CHUNK - HEADER));
 		ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
 		usleep(100 * i);
 		ASSERT_EQ(0, vm_destroy(&rig.gpu, rig.vm));
@@ -372,7 +288,7 @@ TEST_F(heap, a_vm_can_go_while_its_heaps_grow)
 		rig_release(&rig);
 	}
 	if (before)
-		EXPECT_EQ(before, chunks_once_they_are(&self->rig.gpu, before));
+		EXPECT_EQ(before, heap_chunks_once_they_are(&self->rig.gpu, before));
 }
 
 TEST_F(heap, it_can_be_destroyed_once)

@@ -529,6 +529,14 @@ int64_t table_memory(void)
 	return meminfo("SecPageTables");
 }
 
+FILE *gpu_debugfs(const struct gpu *gpu, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%s/%s", gpu->device, name);
+	return fopen(path, "r");
+}
+
 long long gpu_fdinfo(const struct gpu *gpu, const char *key)
 {
 	char path[64], line[256];

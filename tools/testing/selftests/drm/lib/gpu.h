@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "panthor_drm.h"
 
@@ -120,6 +121,9 @@ int64_t free_memory(void);
 /* In page tables of devices, of the machine, in bytes; each CPU keeps up to 80 KiB of the count to itself. */
 int64_t table_memory(void);
 void sleep_ms(unsigned int ms);
+
+/* What the driver says of itself in debugfs; NULL if it does not. */
+FILE *gpu_debugfs(const struct gpu *gpu, const char *name);
 
 /* A number behind @key in the file's fdinfo, or -1. */
 long long gpu_fdinfo(const struct gpu *gpu, const char *key);
