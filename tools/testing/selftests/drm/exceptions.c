@@ -1,126 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * What the firmware reports of streams that went wrong: each type of exception, as a fault and as a
- * fatal one, wherever a job is in its life; jobs that make no progress; and reports that get lost.
- * The guilty one ends with the right error, and everybody else does not notice.
+ * What the firmware reports of streams that went wrong: who else is concerned and who is not; jobs that
+ * make no progress; and reports that get lost. The guilty one ends with the right error, and everybody
+ * else does not notice. Each type of exception at each point of a job's life is in fates.c.
  */
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "hwmodel.h"
-#include "power.h"
-#include "suite.h"
+#include "guilty.h"
 
 #define NOWHERE		0x7000000000ull		/* nothing is ever mapped there */
-
-/* All but CS_UNRECOVERABLE, which is about the GPU and not about a group. */
-static const uint8_t fatal_types[] = {
-	0x40, 0x44, 0x48, 0x49, 0x4a, 0x50, 0x51, 0x58, 0x60, 0x68, 0x80, 0x88, 0xc3, 0xe4,
-};
-
-static const uint8_t fault_types[] = {
-	0x0f, 0x4b, 0x50, 0x51, 0x55, 0x58, 0x59, 0x5a, 0x5b, 0x69, 0x80, 0x88, 0x89, 0x8a, 0xc0,
-	0xc4, 0xc8, 0xd9, 0xe0, 0xe4, 0xe8,
-};
-
-#define COUNT(array)	(sizeof(array) / sizeof(*(array)))
-
-/* Words in the data of the guilty one. */
-#define FLAG		0	/* it spins until this is set */
-#define BEGUN		16
-#define ENDED		32
-#define OBJECT		64	/* 64 bits */
 
 FIXTURE(exception)
 {
 	struct rig guilty, healthy;
 };
-
-/* A job on queue 0 that has begun, and ends when the flag is set. */
-static void spin(struct __test_metadata *_metadata, struct rig *rig)
-{
-	struct cs cs = rig_stream(rig, 0);
-
-	rig->data.u32[FLAG] = 0;
-	rig->data.u32[BEGUN] = 0;
-	rig->data.u32[ENDED] = 0;
-	cs_put32(&cs, rig->data.va + 4 * BEGUN, 1);
-	cs_spin_while_zero(&cs, rig->data.va + 4 * FLAG);
-	cs_put32(&cs, rig->data.va + 4 * ENDED, 1);
-	ASSERT_EQ(0, rig_submit(rig, 0, &cs));
-	ASSERT_EQ(0, rig_wait_word(rig, BEGUN, 1));
-}
-
-/* The job of spin() ends well, and another one begins: none may take as long as a whole test does. */
-static void relay(struct __test_metadata *_metadata, struct rig *rig)
-{
-	rig->data.u32[FLAG] = 1;
-	ASSERT_EQ(1, rig_wait(rig));
-	EXPECT_EQ(1, rig->data.u32[ENDED]);
-	spin(_metadata, rig);
-}
-
-/* As that, but it waits for the sync object. */
-static void block(struct __test_metadata *_metadata, struct rig *rig)
-{
-	struct cs cs = rig_stream(rig, 0);
-
-	rig->data.u32[BEGUN] = 0;
-	rig->data.u32[ENDED] = 0;
-	rig->data.u64[OBJECT / 2] = 0;
-	cs_put32(&cs, rig->data.va + 4 * BEGUN, 1);
-	cs_move48(&cs, 10, rig->data.va + 4 * OBJECT);
-	cs_move48(&cs, 20, 0);
-	cs_sync_wait64(&cs, CS_GREATER, 10, 20);
-	cs_put32(&cs, rig->data.va + 4 * ENDED, 1);
-	ASSERT_EQ(0, rig_submit(rig, 0, &cs));
-	ASSERT_EQ(0, rig_wait_word(rig, BEGUN, 1));
-}
-
-/* A job that stores @value in word @word, on this queue. */
-static int put(struct rig *rig, uint32_t queue, uint32_t word, uint32_t value, uint32_t sync)
-{
-	struct cs cs = rig_stream(rig, word % 16 + 8);
-
-	cs_put32(&cs, rig->data.va + 4 * word, value);
-	return group_run(&rig->gpu, rig->group, queue, rig_stream_va(rig, &cs), cs_bytes(&cs), sync);
-}
-
-/* Work that takes so many milliseconds, on the model. */
-static void compute(struct cs *cs, unsigned int ms)
-{
-	cs_move32(cs, 37, 1 + ms * 1000000 / 50);
-	cs_move32(cs, 38, 1);
-	cs_move32(cs, 39, 1);
-	cs_run_compute(cs);
-	cs_wait(cs, CS_SB_ALL);
-}
-
-static uint64_t reported(void)
-{
-	struct hwmodel_counters counters = { 0 };
-
-	return hwmodel_read(&counters) ? 0 : hwmodel_get(&counters, "faults");
-}
-
-/* Until the stream 0 of the first slot, which has to be started, has reported it. */
-static int inject(const char *kind, uint8_t type)
-{
-	int64_t end = now_ns() + PATIENCE;
-	uint64_t before = reported();
-	char line[64];
-	int ret;
-
-	snprintf(line, sizeof(line), "mcu %s 0 0 0x%x", kind, type);
-	ret = hwmodel_inject(line);
-	while (!ret && reported() == before) {
-		if (now_ns() > end)
-			return -ETIME;
-		sleep_ms(1);
-	}
-	return ret;
-}
 
 FIXTURE_SETUP(exception)
 {
@@ -148,82 +39,6 @@ FIXTURE_TEARDOWN(exception)
 	power_keep_on(&self->guilty.gpu, false);
 	rig_close(&self->guilty);
 	rig_close(&self->healthy);
-}
-
-/* The group has gone with its queue 0, whose job ended with @error. */
-static void expect_fatal(struct __test_metadata *_metadata, struct rig *rig, int error)
-{
-	uint32_t state = 0, fatal = 0;
-
-	EXPECT_EQ(error, rig_wait(rig));
-	EXPECT_EQ(0, group_wait_bad(&rig->gpu, rig->group, &state, &fatal));
-	EXPECT_EQ(DRM_PANTHOR_GROUP_STATE_FATAL_FAULT, state);
-	EXPECT_EQ(1, fatal);
-	EXPECT_EQ(-EINVAL, put(rig, 1, 200, 1, 0));
-}
-
-static void expect_alive(struct __test_metadata *_metadata, struct rig *rig)
-{
-	uint32_t state = 1, fatal = 1, sync;
-
-	EXPECT_EQ(0, group_state(&rig->gpu, rig->group, &state, &fatal));
-	EXPECT_EQ(0, state);
-	EXPECT_EQ(0, fatal);
-	ASSERT_EQ(0, sync_create(&rig->gpu, false, &sync));
-	rig->data.u32[200] = 0;
-	ASSERT_EQ(0, put(rig, 0, 200, 7, sync));
-	EXPECT_EQ(0, sync_wait(&rig->gpu, sync, 0, PATIENCE));
-	EXPECT_EQ(1, sync_status(&rig->gpu, sync));
-	EXPECT_EQ(7, rig->data.u32[200]);
-	sync_destroy(&rig->gpu, sync);
-}
-
-static void renew(struct __test_metadata *_metadata, struct rig *rig)
-{
-	ASSERT_EQ(0, group_destroy(&rig->gpu, rig->group));
-	ASSERT_EQ(0, group_create(&rig->gpu, rig->vm, rig->queues, PANTHOR_GROUP_PRIORITY_MEDIUM,
-				  &rig->group));
-}
-
-TEST_F_TIMEOUT(exception, each_fatal_type_ends_the_job_and_the_group, 60)
-{
-	struct rig *rig = &self->guilty;
-
-	for (size_t i = 0; i < COUNT(fatal_types); i++) {
-		ASSERT_EQ(0, inject("fatal", fatal_types[i]));
-		expect_fatal(_metadata, rig, -EINVAL);
-		EXPECT_EQ(0, rig->data.u32[ENDED]);
-		renew(_metadata, rig);
-		relay(_metadata, &self->healthy);
-		spin(_metadata, rig);
-	}
-}
-
-TEST_F_TIMEOUT(exception, each_fault_type_fails_the_job_and_not_the_group, 60)
-{
-	struct rig *rig = &self->guilty;
-
-	for (size_t i = 0; i < COUNT(fault_types); i++) {
-		ASSERT_EQ(0, inject("fault", fault_types[i]));
-		/* It goes on when the driver has seen it. */
-		rig->data.u32[FLAG] = 1;
-		EXPECT_EQ(-EINVAL, rig_wait(rig));
-		expect_alive(_metadata, rig);
-		relay(_metadata, &self->healthy);
-		spin(_metadata, rig);
-	}
-}
-
-TEST_F(exception, a_fatal_one_ends_a_job_that_waits_for_a_sync_object)
-{
-	struct rig *rig = &self->guilty;
-
-	rig->data.u32[FLAG] = 1;
-	ASSERT_EQ(1, rig_wait(rig));
-	block(_metadata, rig);
-	ASSERT_EQ(0, inject("fatal", 0x48));
-	expect_fatal(_metadata, rig, -EINVAL);
-	EXPECT_EQ(0, rig->data.u32[ENDED]);
 }
 
 TEST_F(exception, a_fatal_one_between_jobs_ends_the_group)
