@@ -156,6 +156,27 @@ static uint64_t *object(struct rig *rig)
 	return rig->data.u64 + OBJECT / 8;
 }
 
+/*
+ * A busy group has many jobs that end by themselves after a tenth of a second: on a machine that is
+ * busy itself, one that lasts as long as the test does may well take longer than a driver allows.
+ */
+#define TURNS		40
+#define TURN_LOOPS	50000
+
+static void spin_for_a_while(struct cs *cs, uint64_t flag_va)
+{
+	size_t again;
+
+	cs_move48(cs, 70, flag_va);
+	cs_move32(cs, 74, TURN_LOOPS);
+	again = cs->len;
+	cs_load(cs, 72, 1, 70, 0);
+	cs_wait(cs, CS_SB_LS);
+	cs_branch(cs, CS_NEQUAL, 72, cs->len + 3);
+	cs_add32(cs, 74, 74, -1);
+	cs_branch(cs, CS_GREATER, 74, again);
+}
+
 FIXTURE_SETUP(waiting)
 {
 	struct rig *rig = &self->rig;
@@ -194,9 +215,10 @@ FIXTURE_SETUP(waiting)
 	for (uint32_t i = 0; i < self->count; i++) {
 		cs = cs_at((char *)rig->code.map + (8 << 10) + i * 1024, 1024);
 		cs_put32(&cs, rig->data.va + 0x400 + 4 * i, 1);
-		cs_spin_while_zero(&cs, rig->data.va + FLAG);
-		ASSERT_EQ(0, group_run(&rig->gpu, self->busy[i], 0, rig_stream_va(rig, &cs),
-				       cs_bytes(&cs), self->busy_sync[i]));
+		spin_for_a_while(&cs, rig->data.va + FLAG);
+		for (int turn = 1; turn <= TURNS; turn++)
+			ASSERT_EQ(0, group_run(&rig->gpu, self->busy[i], 0, rig_stream_va(rig, &cs),
+					       cs_bytes(&cs), turn == TURNS ? self->busy_sync[i] : 0));
 	}
 	/* They fill all slots, and take turns. */
 	for (uint32_t i = 0; i < self->count; i++)
@@ -520,6 +542,7 @@ static void count_usage(const struct gpu *gpu)
 
 TEST(what_jobs_take_is_their_files_and_nobody_elses)
 {
+	int patience = 1000;
 	long long cycles;
 	struct rig rig, other;
 	struct cs cs;
@@ -528,14 +551,21 @@ TEST(what_jobs_take_is_their_files_and_nobody_elses)
 	count_usage(&rig.gpu);
 	ASSERT_EQ(0, rig_open(&other, 1));
 	cs = rig_stream(&rig, 0);
+	cs_put32(&cs, rig.data.va + 64, 1);
 	cs_spin_while_zero(&cs, rig.data.va);
 	ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
+	ASSERT_EQ(0, rig_wait_word(&rig, 16, 1));
 	EXPECT_EQ(-ETIME, sync_wait(&rig.gpu, rig.sync, 0, SECOND / 5));
 	rig.data.u32[0] = 1;
 	ASSERT_EQ(1, rig_wait(&rig));
 
-	/* At 100 MHz or more, which is what any Mali runs at. */
 	cycles = gpu_fdinfo(&rig.gpu, "drm-cycles-panthor");
+	/* The C driver counts a job after its fence has signalled, and somebody may be faster. */
+	while (gpu_is_c_driver(&rig.gpu) && !cycles && patience--) {
+		sleep_ms(1);
+		cycles = gpu_fdinfo(&rig.gpu, "drm-cycles-panthor");
+	}
+	/* At 100 MHz or more, which is what any Mali runs at. */
 	EXPECT_LE(SECOND / 5 / 10, cycles);
 	EXPECT_EQ(0, gpu_fdinfo(&other.gpu, "drm-cycles-panthor"));
 	EXPECT_LT(0, gpu_fdinfo(&rig.gpu, "drm-curfreq-panthor"));
