@@ -122,7 +122,7 @@ fn what_is_said_of_an_exhausted_heap_is_wrong_on_request() {
     assert_eq!(rig.cs(0, 0, cs_out::HEAP_VT_END), 8);
     assert_eq!(rig.cs(0, 0, cs_out::HEAP_FRAG_END), 9);
     // The stream itself goes on with what it is given.
-    rig.put64(cs_in_at(0, 0) + cs_in::HEAP_START, CODE_VA + 0x2000 | 1);
+    rig.put64(cs_in_at(0, 0) + cs_in::HEAP_START, (CODE_VA + 0x2000) | 1);
     rig.ack_stream(0, 0, cs_in::TILER_OOM);
     rig.m.pass(1_000_000);
     assert_eq!(rig.data64(0xf00), 1);
