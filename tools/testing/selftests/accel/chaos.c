@@ -33,7 +33,7 @@
 /* What all processes count. */
 struct tally {
 	atomic_uint right;	/* good jobs whose result is right */
-	atomic_uint lost;	/* good jobs that have written nothing */
+	atomic_uint lost;	/* good jobs that have written nothing, or have ended with an error */
 	atomic_uint wrong;	/* good jobs with another result */
 	atomic_uint silent;	/* fences that never signal */
 	atomic_uint odd;	/* fences with a status that no job may end with */
@@ -107,10 +107,9 @@ static uint32_t make_jobs(struct client *client, struct drm_rocket_job *jobs, bo
 	return count;
 }
 
-/* Waits for what was written to a buffer. */
-static void await(const struct npu_bo *bo, struct tally *tally)
+/* Waits for what is being written to a buffer. How it has ended: 1 also if nobody knows any more. */
+static int await(int fence, struct tally *tally)
 {
-	int fence = npu_bo_fence(bo);
 	int status = fence < 0 ? fence : fence_wait(fence);
 
 	if (fence < 0)
@@ -119,21 +118,27 @@ static void await(const struct npu_bo *bo, struct tally *tally)
 		atomic_fetch_add(&tally->silent, 1);
 	else if (status != 1 && status != -EIO && status != -ETIMEDOUT)
 		atomic_fetch_add(&tally->odd, 1);
+	return status;
 }
 
-static void judge(const struct layer *layer, const struct loaded *loaded, struct tally *tally)
+static void judge(const struct layer *layer, const struct loaded *loaded, int fence,
+		  struct tally *tally)
 {
 	const struct npu_bo *out = &loaded->output;
+	int status = await(fence, tally);
 	uint32_t touched = 0;
 
-	await(out, tally);
 	if (npu_bo_prep(out, PATIENCE)) {
 		atomic_fetch_add(&tally->silent, 1);
 		return;
 	}
 	for (uint32_t i = 0; i < out->size; i++)
 		touched += out->map[i] != UNTOUCHED;
-	if (!touched)
+	/*
+	 * A machine that has too much to do may let a task take too long that is as good as any other: it has then
+	 * written a part. That counts as lost, of which there may not be more than what was spoiled.
+	 */
+	if (!touched || status < 0)
 		atomic_fetch_add(&tally->lost, 1);
 	else if ((uint32_t)layer_check(layer, loaded) <= 1)
 		atomic_fetch_add(&tally->right, 1);
@@ -145,9 +150,9 @@ static int round_of_jobs(struct client *client, struct tally *tally, bool leave,
 {
 	const struct drm_rocket_task nowhere = { .regcmd = NOWHERE, .regcmd_count = 64 };
 	struct drm_rocket_job jobs[LAYERS + 1];
+	int fences[LAYERS], ret = 0;
 	uint32_t count;
 	bool is_bad;
-	int ret = 0;
 
 	for (uint32_t i = 0; i < client->count && !ret; i++) {
 		ret = npu_bo_prep(&client->loaded[i].output, PATIENCE);
@@ -164,9 +169,12 @@ static int round_of_jobs(struct client *client, struct tally *tally, bool leave,
 	if (ret || leave)
 		return ret;
 	atomic_fetch_add(&tally->bad, is_bad);
+	/* Before the first one is waited for: a fence that has signalled is gone. */
 	for (uint32_t i = 0; i < client->count; i++)
-		judge(&client->layers[i], &client->loaded[i], tally);
-	await(&client->scrap, tally);
+		fences[i] = npu_bo_fence(&client->loaded[i].output);
+	for (uint32_t i = 0; i < client->count; i++)
+		judge(&client->layers[i], &client->loaded[i], fences[i], tally);
+	await(npu_bo_fence(&client->scrap), tally);
 	return 0;
 }
 
