@@ -19,8 +19,6 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
-#include <linux/sizes.h>
-#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -28,8 +26,6 @@
 
 #define LINE_SIZE		128
 #define SPACES			16
-/* How much of an address space is looked at in one go. */
-#define LEAVES_SIZE		SZ_4K
 
 /* Copies one line of text, without its newline, into line[LINE_SIZE]. Returns its length. */
 static ssize_t soc_debug_get_line(char *line, const char __user *buf, size_t count)
@@ -147,16 +143,14 @@ DEFINE_SHOW_STORE_ATTRIBUTE(power);
 static ssize_t leaves_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
 {
 	u32 as_nr = (uintptr_t)file_inode(file)->i_private;
-	u64 *leaves __free(kfree) = kmalloc(LEAVES_SIZE, GFP_KERNEL);
+	u64 leaves[64];
 	size_t done = 0;
 
-	if (!leaves)
-		return -ENOMEM;
 	if (*pos % sizeof(u64) || count % sizeof(u64))
 		return -EINVAL;
 
 	while (done < count) {
-		size_t len = min(count - done, LEAVES_SIZE);
+		size_t len = min(count - done, sizeof(leaves));
 
 		model_leaves(as_nr, *pos / sizeof(u64), leaves, len / sizeof(u64));
 		if (copy_to_user(buf + done, leaves, len))
