@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Groups: what can be created, by whom, how many, and how they share the slots. */
+#include <string.h>
 #include <unistd.h>
 
+#include "hwmodel.h"
 #include "suite.h"
 
 #define MAX_GROUPS	128
@@ -267,6 +269,86 @@ TEST_F(group, create_and_destroy_a_hundred_times)
 		EXPECT_EQ(first, handle);
 		ASSERT_EQ(0, group_destroy(&self->gpu, handle));
 	}
+}
+
+/* Nothing is left to be told of a group that has left its slot, so its jobs are looked at by then. */
+TEST_F_TIMEOUT(group, one_whose_event_was_lost_is_done_when_it_leaves_its_slot, 60)
+{
+	struct drm_panthor_csif_info csif;
+	uint32_t busy[32];
+	struct rig rig;
+	struct cs cs;
+
+	if (!hwmodel_present())
+		SKIP(return, "no event gets lost on request on real hardware");
+	ASSERT_EQ(0, rig_open(&rig, 1));
+	ASSERT_EQ(0, gpu_csif(&rig.gpu, &csif));
+	ASSERT_GE(ARRAY_SIZE(busy), csif.csg_slot_count);
+	ASSERT_EQ(0, hwmodel_inject("mcu event drop sync 1"));
+	cs = rig_stream(&rig, 0);
+	cs_put32(&cs, rig.data.va, 1);
+	ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
+	ASSERT_EQ(0, rig_wait_word(&rig, 0, 1));
+	EXPECT_EQ(-ETIME, sync_wait(&rig.gpu, rig.sync, 0, SECOND / 20));
+
+	for (uint32_t i = 0; i < csif.csg_slot_count; i++) {
+		cs = rig_stream(&rig, 1 + i);
+		cs_put32(&cs, rig.data.va + 4 * (1 + i), 1);
+		cs_spin_while_zero(&cs, rig.data.va + 4 * 40);
+		ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM, &busy[i]));
+		ASSERT_EQ(0, group_run(&rig.gpu, busy[i], 0, rig_stream_va(&rig, &cs), cs_bytes(&cs), 0));
+	}
+	for (uint32_t i = 0; i < csif.csg_slot_count; i++)
+		ASSERT_EQ(0, rig_wait_word(&rig, 1 + i, 1));
+	EXPECT_EQ(1, rig_wait(&rig));
+	rig.data.u32[40] = 1;
+	rig_close(&rig);
+}
+
+/* As many as a file may have, with a job each, half of which they are not given the time for. */
+TEST_F_TIMEOUT(group, they_come_and_go_by_the_thousand, 120)
+{
+	enum { ROUNDS = 10, GROUPS = 128 };
+	uint32_t group[GROUPS], sync[GROUPS];
+	unsigned int good = 0;
+	struct rig rig;
+
+	ASSERT_EQ(0, rig_open(&rig, 1));
+	ASSERT_EQ(0, group_destroy(&rig.gpu, rig.group));
+	for (uint32_t i = 0; i < GROUPS; i++)
+		ASSERT_EQ(0, sync_create(&rig.gpu, false, &sync[i]));
+	for (uint32_t round = 0; round < ROUNDS; round++) {
+		memset(rig.data.map, 0, GROUPS * sizeof(uint32_t));
+		for (uint32_t i = 0; i < GROUPS; i++) {
+			struct cs cs = cs_at((char *)rig.code.map + i * 1024, 1024);
+
+			ASSERT_EQ(0, group_create(&rig.gpu, rig.vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM,
+						  &group[i]));
+			cs_put32(&cs, rig.data.va + 4 * i, 1 + round);
+			ASSERT_EQ(0, group_run(&rig.gpu, group[i], 0, rig_stream_va(&rig, &cs),
+					       cs_bytes(&cs), sync[i]));
+			if (i % 2)
+				ASSERT_EQ(0, group_destroy(&rig.gpu, group[i]));
+		}
+		for (uint32_t i = 0; i < GROUPS; i++) {
+			bool well;
+
+			ASSERT_EQ(0, sync_wait(&rig.gpu, sync[i], 0, PATIENCE)) {
+				TH_LOG("group %u of round %u, which has stored %u", i, round,
+				       rig.data.u32[i]);
+			}
+			well = sync_status(&rig.gpu, sync[i]) == 1;
+			if (well)
+				EXPECT_EQ(1 + round, rig.data.u32[i]);
+			if (i % 2)
+				continue;
+			EXPECT_TRUE(well);
+			good += well;
+			ASSERT_EQ(0, group_destroy(&rig.gpu, group[i]));
+		}
+	}
+	EXPECT_EQ(ROUNDS * GROUPS / 2, good);
+	rig_abandon(&rig);
 }
 
 TEST_HARNESS_MAIN

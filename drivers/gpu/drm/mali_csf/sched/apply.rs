@@ -200,6 +200,8 @@ fn leave(
             .link()
             .update(|status| status.acknowledged(acked(&csg)));
         events::drain(core, csg.slot(), sig);
+        // All that it will have done is in memory now, whether there was an event for it or not.
+        group.check(sig);
         group.left(&csg);
         group.stop_timers();
         vacate(core, state, index);
