@@ -467,6 +467,24 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_has_finished_unseen_is_not_late() -> Result {
+        let mut ctx = MayBlock::new();
+        let domain = Domain::new(&ctx, NAME)?;
+        let config = QueueConfig {
+            timeout: Some(20),
+            ..CONFIG
+        };
+        let rig = <Rig>::new(&ctx, &domain, config)?;
+        let fence = rig.submit(&mut ctx, &[])?;
+
+        rig.hw.finish_all();
+        rig.queue.timer_resume();
+        assert!(eventually(|| fence.is_signaled()));
+        assert_eq!(rig.hw.timeouts(), 0);
+        Ok(())
+    }
+
+    #[test]
     fn jobs_that_may_sleep_are_dropped_by_a_worker() -> Result {
         let mut ctx = MayBlock::new();
         let domain = Domain::new(&ctx, NAME)?;

@@ -5,7 +5,8 @@
 //! The clock counts while the driver says that the queue is on the hardware, and starts again
 //! whenever another job becomes the oldest. The kernel's timer is not moved with every job: it is
 //! set when there is none, looks at the clock when it fires, and is set again for the rest. A busy
-//! queue thus costs one expiry per timeout, and an idle one none.
+//! queue thus costs one expiry per timeout, and an idle one none. A job is late only if the hardware has
+//! not finished it: whoever should have said so may be late as well, or may have said it in vain.
 
 use kernel::{
     sync::Arc,
@@ -18,6 +19,8 @@ use kernel::{
     },
     workqueue::WorkItem, //
 };
+
+use crate::Signalling;
 
 use super::{
     Backend,
@@ -107,6 +110,11 @@ impl<B: Backend> WorkItem<1> for Inner<B> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
+        Signalling::section(|sig| {
+            if Self::drain(&this, sig) {
+                Self::kick(&this);
+            }
+        });
         let late = {
             let mut state = this.state.lock();
             state.clock.armed = false;
