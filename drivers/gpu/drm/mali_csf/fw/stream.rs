@@ -209,8 +209,8 @@ impl<'a> Cs<'a> {
         self.fw.shared().update(self.pair.input, REQ, 0, req::STATE);
     }
 
-    /// Takes the events that are waiting; acknowledges all but a request for tiler memory.
-    pub(crate) fn take_events(&self) -> CsEvents {
+    /// The events that are waiting. They wait until [`Cs::acknowledge`], or [`Cs::tiler_oom_reply`].
+    pub(crate) fn events(&self) -> CsEvents {
         let shared = self.fw.shared();
         let exception = |word, info| {
             Exception::new(
@@ -221,23 +221,22 @@ impl<'a> Cs<'a> {
 
         let all = req::FATAL | req::FAULT | req::TILER_OOM;
         let events = shared.pending(self.pair, REQ, ACK, all);
-        // Once acknowledged, the words may describe the next one.
-        let fatal =
-            (events & req::FATAL != 0).then(|| exception(output::FATAL, output::FATAL_INFO));
-        let fault =
-            (events & req::FAULT != 0).then(|| exception(output::FAULT, output::FAULT_INFO));
-        let acked = events & (req::FATAL | req::FAULT);
-        shared.update(
-            self.pair.input,
-            REQ,
-            shared.read(self.pair.output, ACK),
-            acked,
-        );
-
         CsEvents {
-            fatal,
-            fault,
+            fatal: (events & req::FATAL != 0).then(|| exception(output::FATAL, output::FATAL_INFO)),
+            fault: (events & req::FAULT != 0).then(|| exception(output::FAULT, output::FAULT_INFO)),
             tiler_oom: events & req::TILER_OOM != 0,
+        }
+    }
+
+    /// The errors among these events have been dealt with: the stream goes on, and may report others.
+    pub(crate) fn acknowledge(&self, events: &CsEvents) {
+        let shared = self.fw.shared();
+        let fatal = events.fatal.map_or(0, |_| req::FATAL);
+        let fault = events.fault.map_or(0, |_| req::FAULT);
+
+        if fatal | fault != 0 {
+            let ack = shared.read(self.pair.output, ACK);
+            shared.update(self.pair.input, REQ, ack, fatal | fault);
         }
     }
 

@@ -6,8 +6,9 @@
 //! reach the group that they belong to, and one handler at a time.
 //!
 //! **Ordering.** An event is acknowledged before what it is about is looked at: what happens after
-//! that raises a new one. Faults are noted before finished jobs are looked for, so that a job's
-//! fence carries its error.
+//! that raises a new one. Faults are the exception: a stream stands still until its fault is acknowledged, so
+//! that is noted first, for the job that EXTRACT is in. Faults are also noted before finished jobs are looked
+//! for, so that a job's fence carries its error.
 //!
 //! **Blocking.** Runs in the interrupt thread, from the tick, and wherever an MMU fault is
 //! handled. It signals fences and gives ready jobs to the ring; it waits for nothing.
@@ -77,7 +78,7 @@ fn take_for(core: &Arc<Core>, csg: &Csg<'_>, group: Option<&Group>, sig: &Signal
             continue;
         }
         let Some(cs) = csg.cs(n) else { continue };
-        let events = cs.take_events();
+        let events = cs.events();
         if let Some(fatal) = events.fatal {
             report(core, "FATAL", csg, n, group, &fatal);
             group.link().update(|status| status.fatal(1 << n));
@@ -91,6 +92,7 @@ fn take_for(core: &Arc<Core>, csg: &Csg<'_>, group: Option<&Group>, sig: &Signal
             queue.backend().note_fault();
             answered |= 1 << n;
         }
+        cs.acknowledge(&events);
         if events.tiler_oom {
             starved |= 1 << n;
         }
