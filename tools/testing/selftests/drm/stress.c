@@ -109,6 +109,39 @@ TEST_F_TIMEOUT(stress, fifty_unbinds_with_work_in_flight, LIMIT)
 	gpu_close(&gpu);
 }
 
+/*
+ * By rule H6: what was registered is unregistered before its memory goes, and a GPU that is bound again is as one that was
+ * there at boot. DRM_TEST_REBINDS says how often.
+ */
+TEST_F_TIMEOUT(stress, binds_and_unbinds_leave_nothing, LIMIT)
+{
+	const char *often = getenv("DRM_TEST_REBINDS");
+	int count = often ? atoi(often) : 20;
+	struct gpu gpu;
+
+	ASSERT_EQ(0, device_reopen(&gpu));
+	for (int i = 0; i < count; i++) {
+		struct gpu gone;
+
+		/* Every tenth time it has worked, and is on. */
+		if (i % 10 == 0)
+			ASSERT_EQ(1, one_job(&gpu, i));
+		gpu_close(&gpu);
+		ASSERT_EQ(0, device_unbind(&gpu)) {
+			TH_LOG("cycle %d", i);
+		}
+		EXPECT_NE(0, gpu_open(&gone));
+		ASSERT_EQ(0, device_bind(&gpu)) {
+			TH_LOG("cycle %d", i);
+		}
+		ASSERT_EQ(0, device_reopen(&gpu)) {
+			TH_LOG("cycle %d", i);
+		}
+	}
+	EXPECT_EQ(1, one_job(&gpu, count));
+	gpu_close(&gpu);
+}
+
 /* Random lengths, queues and groups; every job counts its own cell up by one. */
 TEST_F_TIMEOUT(stress, two_thousand_jobs_on_many_queues_all_run_once, LIMIT)
 {
