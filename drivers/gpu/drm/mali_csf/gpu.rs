@@ -179,7 +179,7 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// `ETIMEDOUT`, `ENODEV`.
+    /// `ETIMEDOUT`, `ENODEV`; `EPERM` if the hardware allows none.
     fn soft_reset(&self) -> Result {
         let hw = regs::alone(&self.regs)?;
         // A second command would not be taken before the first one is done.
@@ -187,13 +187,16 @@ impl Block {
             self.control.begin_reset(&self.dev, &hw)?;
         }
         let done = regs::poll(
-            || Ok(self.control.has_reset(&hw)),
+            || self.control.has_reset(&hw),
             |done| *done,
             RESET_POLL,
             Delta::from_millis(i64::from(COMPLETION_MS)),
         );
-        self.reset_stuck.store(done.is_err(), Release);
-        done.inspect_err(|_| dev_err!(self.dev, "soft reset timed out\n"))?;
+        self.reset_stuck.store(done == Err(ETIMEDOUT), Release);
+        done.inspect_err(|err| match *err == ETIMEDOUT {
+            true => dev_err!(self.dev, "soft reset timed out\n"),
+            false => dev_err!(self.dev, "soft reset refused\n"),
+        })?;
         self.control.forget_reset(&hw);
         self.flush_stuck.store(false, Release);
         self.needs_reset.store(false, Release);
@@ -231,7 +234,7 @@ impl Block {
     ///
     /// # Errors
     ///
-    /// `ETIMEDOUT`, `ENODEV`.
+    /// `ETIMEDOUT`, `ENODEV`; `EPERM` if the hardware allows none.
     pub(crate) fn reset_if_needed(&self) -> Result {
         match self.needs_reset() {
             true => self.soft_reset(),

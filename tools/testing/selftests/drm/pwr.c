@@ -143,12 +143,18 @@ TEST_F_TIMEOUT(pwr, a_refused_step_of_a_probe_is_undone_in_reverse, 120)
 {
 	struct rig *rig = &self->rig;
 	struct gpu gpu = rig->gpu;
+	char log[1024];
 
 	KNOWN_C_DEFECT(&gpu, "it does not undo");
 	ASSERT_EQ(0, device_unbind(&gpu));
 	rig_abandon(rig);
+	ASSERT_EQ(0, log_reset());
+	ASSERT_EQ(0, hwmodel_inject("pwr refuse 1"));
+	EXPECT_NE(0, device_bind(&gpu));
+	log_read(log, sizeof(log));
+	EXPECT_STREQ("!reset\n", log);
 	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
-		char log[1024], expected[1024], inject[32];
+		char expected[1024], inject[32];
 
 		ASSERT_EQ(0, log_reset());
 		snprintf(inject, sizeof(inject), "pwr refuse %zu", i + 2);
@@ -176,6 +182,30 @@ TEST_F_TIMEOUT(pwr, a_delegation_that_hangs_costs_a_reset, 120)
 	ASSERT_EQ(0, hwmodel_inject("pwr hang 1"));
 	EXPECT_EQ(1, put(&self->rig, 5));
 	EXPECT_EQ(1, hwmodel_since(&before, "soft_reset"));
+}
+
+/* One that is refused is no reset: there is another one before the GPU is used again. */
+TEST_F(pwr, a_refused_reset_is_tried_again)
+{
+	const char *node = self->rig.gpu.node;
+	char file[128], log[1024];
+	int fd;
+
+	snprintf(file, sizeof(file), "/sys/kernel/debug/dri/%s/reset", node + strcspn(node, "0123456789"));
+	if (access(file, W_OK))
+		SKIP(return, "this driver does not reset on demand");
+	ASSERT_EQ(0, power_keep_on(&self->rig.gpu, true));
+	ASSERT_EQ(1, put(&self->rig, 1));
+	ASSERT_EQ(0, log_reset());
+	ASSERT_EQ(0, hwmodel_inject("pwr refuse 1"));
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(1, write(fd, "1", 1));
+	close(fd);
+	log_read(log, sizeof(log));
+	EXPECT_STREQ("!reset\nreset\n" UP, log);
+	EXPECT_EQ(1, put(&self->rig, 2));
+	EXPECT_EQ(0, power_keep_on(&self->rig.gpu, false));
 }
 
 TEST_HARNESS_MAIN

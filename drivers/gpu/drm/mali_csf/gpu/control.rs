@@ -113,9 +113,13 @@ impl Control {
     }
 
     /// Whether a reset has ended since one was begun.
-    pub(super) fn has_reset(&self, hw: &Hw<'_>) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if the hardware has refused it.
+    pub(super) fn has_reset(&self, hw: &Hw<'_>) -> Result<bool> {
         match self {
-            Self::GpuControl => IntBlock::Gpu.rawstat(hw) & int::RESET_COMPLETED != 0,
+            Self::GpuControl => Ok(IntBlock::Gpu.rawstat(hw) & int::RESET_COMPLETED != 0),
             Self::Pwr(pwr) => pwr.has_reset(hw),
         }
     }

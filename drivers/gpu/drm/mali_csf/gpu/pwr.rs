@@ -112,21 +112,29 @@ fn status(hw: &Hw<'_>) -> PWR_STATUS_LO {
     hw.read(PWR_STATUS_LO)
 }
 
-/// Waits until `done`, or until a command that was written is refused.
+/// Whether the command that was written has done what it is for.
 ///
 /// # Errors
 ///
-/// `EPERM` if it is refused, `ETIMEDOUT`.
-fn wait(hw: &Hw<'_>, done: impl Fn() -> bool) -> Result {
-    let look = || match done() {
+/// `EPERM` if it was refused, which is forgotten then.
+fn look(hw: &Hw<'_>, done: impl Fn() -> bool) -> Result<bool> {
+    match done() {
         true => Ok(true),
         false if IntBlock::Pwr.rawstat(hw) & REFUSED != 0 => {
             IntBlock::Pwr.clear(hw, REFUSED);
             Err(EPERM)
         }
         false => Ok(false),
-    };
-    regs::poll(look, |done| *done, POLL, TRANSITION).map(|_| ())
+    }
+}
+
+/// Waits until the command that was written has done what it is for.
+///
+/// # Errors
+///
+/// `EPERM` if it is refused, `ETIMEDOUT`.
+fn wait(hw: &Hw<'_>, done: impl Fn() -> bool) -> Result {
+    regs::poll(|| look(hw, &done), |done| *done, POLL, TRANSITION).map(|_| ())
 }
 
 impl Pwr {
@@ -152,9 +160,13 @@ impl Pwr {
         Ok(())
     }
 
-    /// Whether a reset has ended.
-    pub(super) fn has_reset(&self, hw: &Hw<'_>) -> bool {
-        IntBlock::Pwr.rawstat(hw) & int::RESET_COMPLETED != 0
+    /// Whether a reset has ended since one was begun.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if it was refused.
+    pub(super) fn has_reset(&self, hw: &Hw<'_>) -> Result<bool> {
+        look(hw, || IntBlock::Pwr.rawstat(hw) & int::RESET_COMPLETED != 0)
     }
 
     /// Forgets that a reset has ended.
