@@ -7,12 +7,8 @@
 
 bool shim_opp_has_table(struct device *dev)
 {
-	struct opp_table *table = dev_pm_opp_get_opp_table(dev);
-
-	if (IS_ERR_OR_NULL(table))
-		return false;
-	dev_pm_opp_put_opp_table(table);
-	return true;
+	/* One without points has been made by a power domain that these are going to ask for more. */
+	return dev_pm_opp_get_opp_count(dev) > 0;
 }
 
 int shim_opp_configure(struct device *dev, const char *clk, const char *supply)

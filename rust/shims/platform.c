@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
+#include <linux/cleanup.h>
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
@@ -9,6 +10,7 @@
 #include <linux/nvmem-consumer.h>
 #include <linux/of.h>
 #include <linux/pm_domain.h>
+#include <linux/pm_opp.h>
 #include <linux/pm_runtime.h>
 #include <linux/reset.h>
 #include <linux/scatterlist.h>
@@ -188,7 +190,11 @@ int shim_reset_deassert(struct reset_control *reset)
  */
 struct shim_power_domains {
 	unsigned int count;
-	struct device *devs[];
+	struct {
+		struct device *dev;
+		/* Of the OPP core, which asks the domain for what an operating point requires of it; or 0. */
+		int token;
+	} domain[];
 };
 
 static int power_domain_missing(struct device *dev, unsigned int index, int err)
@@ -201,11 +207,23 @@ static int power_domain_missing(struct device *dev, unsigned int index, int err)
 			     index, name);
 }
 
+/* Whether the operating points of @dev, all of them or none, require something of its domains. */
+static bool points_require(struct device *dev)
+{
+	struct device_node *table __free(device_node) =
+		of_parse_phandle(dev->of_node, "operating-points-v2", 0);
+	struct device_node *point __free(device_node) =
+		table ? of_get_next_available_child(table, NULL) : NULL;
+
+	return point && of_count_phandle_with_args(point, "required-opps", NULL) > 0;
+}
+
 struct shim_power_domains *shim_power_domains_attach(struct device *dev)
 {
 	struct shim_power_domains *domains;
+	bool required = points_require(dev);
 	struct device *domain;
-	int count;
+	int count, err;
 
 	/* The bus has attached the only one, or power domains are always on here. */
 	if (dev->pm_domain || !IS_ENABLED(CONFIG_PM_GENERIC_DOMAINS_OF))
@@ -214,34 +232,52 @@ struct shim_power_domains *shim_power_domains_attach(struct device *dev)
 	if (count <= 0)
 		return NULL;
 
-	domains = kzalloc(struct_size(domains, devs, count), GFP_KERNEL);
+	domains = kzalloc(struct_size(domains, domain, count), GFP_KERNEL);
 	if (!domains)
 		return ERR_PTR(-ENOMEM);
 	for (; domains->count < count; domains->count++) {
 		domain = dev_pm_domain_attach_by_id(dev, domains->count);
 		if (IS_ERR_OR_NULL(domain)) {
-			int err = domain ? PTR_ERR(domain) : -ENODEV;
-
+			err = domain ? PTR_ERR(domain) : -ENODEV;
 			power_domain_missing(dev, domains->count, err);
-			shim_power_domains_detach(domains);
-			return ERR_PTR(err);
+			goto err_detach;
 		}
-		domains->devs[domains->count] = domain;
+		domains->domain[domains->count].dev = domain;
+		if (required) {
+			struct dev_pm_opp_config config = {
+				.required_dev = domain,
+				.required_dev_index = domains->count,
+			};
+
+			err = dev_pm_opp_set_config(dev, &config);
+			if (err < 0) {
+				dev_pm_domain_detach(domain, true);
+				goto err_detach;
+			}
+			domains->domain[domains->count].token = err;
+		}
 	}
 	return domains;
+
+err_detach:
+	shim_power_domains_detach(domains);
+	return ERR_PTR(err);
 }
 
 void shim_power_domains_detach(struct shim_power_domains *domains)
 {
-	while (domains->count)
-		dev_pm_domain_detach(domains->devs[--domains->count], true);
+	while (domains->count) {
+		domains->count--;
+		dev_pm_opp_clear_config(domains->domain[domains->count].token);
+		dev_pm_domain_detach(domains->domain[domains->count].dev, true);
+	}
 	kfree(domains);
 }
 
 static void power_domains_off(struct shim_power_domains *domains, unsigned int count)
 {
 	while (count)
-		pm_runtime_put_sync(domains->devs[--count]);
+		pm_runtime_put_sync(domains->domain[--count].dev);
 }
 
 int shim_power_domains_on(struct shim_power_domains *domains)
@@ -250,7 +286,7 @@ int shim_power_domains_on(struct shim_power_domains *domains)
 	int err;
 
 	for (i = 0; i < domains->count; i++) {
-		err = pm_runtime_resume_and_get(domains->devs[i]);
+		err = pm_runtime_resume_and_get(domains->domain[i].dev);
 		if (err) {
 			power_domains_off(domains, i);
 			return err;

@@ -467,6 +467,12 @@ static int soc_domain_power_off(struct generic_pm_domain *domain)
 	return 0;
 }
 
+/* On trees whose power controller has operating points, the GPU's domains have levels. */
+static int soc_domain_set_level(struct generic_pm_domain *domain, unsigned int level)
+{
+	return soc_power_note_value(domain->name, level);
+}
+
 /*
  * The domains of an RK3588 run all clocks of a device while it is in use, whether its driver asks
  * for them or not.
@@ -551,6 +557,9 @@ static int soc_domain_init(struct device *dev, struct device_node *np)
 
 	for (i = 0; i < SOC_DOMAINS; i++) {
 		soc_domain_table[i] = &soc_domains[i];
+		/* The n-th table is that of the n-th domain. */
+		if (soc_is_gpu_domain(i) && of_count_phandle_with_args(np, "operating-points-v2", NULL) > (int)i)
+			soc_domains[i].set_performance_state = soc_domain_set_level;
 		ret = pm_genpd_init(&soc_domains[i], NULL, true);
 		if (ret)
 			return ret;

@@ -20,6 +20,9 @@
 #define SUSPEND_POINT	"/proc/device-tree/opp-table/opp-500000000/opp-suspend"
 #define SUSPEND_RATE	500000000ll
 
+#define REQUIRED	"/proc/device-tree/opp-table/opp-300000000/required-opps"
+#define SECOND_DOMAIN	"/proc/device-tree/opp-table-pd-gpu1"
+
 static int put_text(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "w");
@@ -288,6 +291,81 @@ TEST_F(devfreq, voltage_comes_before_a_higher_rate_and_goes_after_a_lower_one)
 	EXPECT_LE(12, changes);
 	EXPECT_EQ(self->low, rate);
 	EXPECT_EQ(voltage_for(self->low), voltage);
+}
+
+/* The level of its power domains that the tree requires for a rate. */
+static long long level_for(long long rate)
+{
+	return rate <= 600000000 ? 1 : rate <= 800000000 ? 2 : 3;
+}
+
+/* A kernel without power management asks for none. */
+TEST_F(devfreq, levels_of_power_domains_rise_before_the_rate_and_fall_after_it)
+{
+	struct gpu *gpu = &self->rig.gpu;
+	long long rate = self->low, level[2] = { 0 };
+	unsigned int changes = 0;
+	char log[16384], *line;
+
+	if (access(REQUIRED, F_OK))
+		SKIP(return, "no operating point requires one");
+	ASSERT_EQ(0, power_keep_on(gpu, true));
+	ASSERT_EQ(0, pin(gpu, self->high));
+	ASSERT_TRUE(wait_rate(gpu, self->high));
+	ASSERT_EQ(0, power_write("reset"));
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, pin(gpu, self->low));
+		ASSERT_TRUE(wait_rate(gpu, self->low));
+		ASSERT_EQ(0, pin(gpu, self->high));
+		ASSERT_TRUE(wait_rate(gpu, self->high));
+	}
+	rate = self->high;
+	level[0] = level[1] = level_for(rate);
+	power_lines("=", log, sizeof(log));
+	for (line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
+		if (sscanf(line, "=clk_gpu %lld", &rate) != 1 && sscanf(line, "=pd_gpu1 %lld", &level[1]) != 1 &&
+		    sscanf(line, "=pd_gpu %lld", &level[0]) != 1)
+			continue;
+		changes++;
+		EXPECT_LE(level_for(rate), level[0]) {
+			TH_LOG("%s", line);
+		}
+		EXPECT_LE(level_for(rate), level[1]) {
+			TH_LOG("%s", line);
+		}
+	}
+	/* The rate, and each domain that the tree has. */
+	EXPECT_LE(6 * (access(SECOND_DOMAIN, F_OK) ? 2 : 3), changes);
+	EXPECT_EQ(3, level[0]);
+	EXPECT_EQ(3, level[1]);
+}
+
+/* Without power nothing is asked of a domain, and the level is back before the clocks are. */
+TEST_F_TIMEOUT(devfreq, a_suspended_gpu_asks_for_no_level, 120)
+{
+	struct gpu *gpu = &self->rig.gpu;
+	char log[4096], *clock, *level;
+
+	if (access(REQUIRED, F_OK))
+		SKIP(return, "no operating point requires one");
+	ASSERT_EQ(0, pin(gpu, self->high));
+	ASSERT_EQ(1, store(&self->rig, 1));
+	ASSERT_EQ(0, power_write("reset"));
+	ASSERT_TRUE(wait_off(self->status));
+	/* The bus drops it a moment later. */
+	sleep_ms(200);
+	power_lines("=", log, sizeof(log));
+	EXPECT_NE(NULL, strstr(log, "=pd_gpu 0\n")) {
+		TH_LOG("%s", log);
+	}
+	ASSERT_EQ(0, power_write("reset"));
+	ASSERT_EQ(1, store(&self->rig, 2));
+	power_lines("+=", log, sizeof(log));
+	level = strstr(log, "=pd_gpu 3\n");
+	clock = strstr(log, "+clk_gpu\n");
+	ASSERT_NE(NULL, level);
+	ASSERT_NE(NULL, clock);
+	EXPECT_LT(level, clock);
 }
 
 TEST_F_TIMEOUT(devfreq, the_rate_goes_up_under_load_and_down_without, 120)
