@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+"""The same on the architecture that the drivers are for."""
+
+import os
+import subprocess
+import time
+
+from suites.base import RESULTS, TOP, Count, Run
+from suites.kernel import abi, drm, kunit, runner
+from suites.programs import demo, selftest
+
+
+def arm64(kind):
+    def suite(run, count):
+        other = Run(kind)
+        # Each is kept by itself.
+        for name, part in (("build", build_arm64), ("runner", runner), ("kunit", kunit), ("drm", drm), ("abi", abi)):
+            seen, begin = Count(), time.monotonic()
+            part(other, seen)
+            seconds = time.monotonic() - begin
+            RESULTS.record(kind, name, seen, seconds)
+            print(f"       {kind}: {name}: {seen.passed} passed, {len(seen.failures)} failed ({seconds:.0f} s)", flush=True)
+            seen.failures = [f"{kind}: {failure}" for failure in seen.failures]
+            count.add(seen)
+            if name == "build" and seen.failures:
+                break
+    suite.__doc__ = f"Long: both drivers built for the kernel {kind}, and in a guest of it what needs no hardware."
+    return suite
+
+
+def build_arm64(run, count):
+    """Both drivers, what tests the crates and the programs; a warning is an error there."""
+    for part in ("modules", "crates", "selftests"):
+        done = subprocess.run([str(TOP / "scripts/build"), "--kernel", run.kind, part])
+        count.check(not done.returncode, f"{part}: the build failed, or gave warnings")
+
+
+# What is tested in an arm64 guest with hardware: a driver, and where its programs are.
+ARM64_DRIVERS = (("panthor", "selftests"), ("mali_csf", "selftests"), ("rocket", "selftests-npu"), ("rknn", "selftests-npu"))
+
+
+def arm64_hw(run, count):
+    """Long: the demos and the user-space tests of all drivers in an arm64 guest (ARM64_KINDS; ARM64_PROGRAMS: which)."""
+    wanted = (os.environ.get("ARM64_PROGRAMS") or "").split()
+    for kind in (os.environ.get("ARM64_KINDS") or "arm64").split():
+        other = Run(kind)
+        if subprocess.run([str(TOP / "scripts/build"), "--kernel", kind]).returncode:
+            count.failures.append(f"{kind}: the build failed")
+            continue
+        for driver, directory in ARM64_DRIVERS:
+            hardware(other, count, driver, directory, wanted)
+
+
+def hardware(run, count, driver, directory, wanted):
+    """The demo and the user-space tests of one driver, or those of them that are wanted, and how far it is."""
+    programs = [p for p in ["demo", *run.programs(directory)] if not wanted or p in wanted]
+    total, start = Count(), time.monotonic()
+    for nr, program in enumerate(programs):
+        seen, begin = Count(), time.monotonic()
+        if program == "demo":
+            demo(driver, directory)(run, seen)
+        else:
+            selftest(run, seen, driver, program, directory)
+        print(f"       {run.kind}: {driver} {nr + 1}/{len(programs)} {program}: {seen.passed} passed, "
+              f"{len(seen.failures)} failed ({time.monotonic() - begin:.0f} s)", flush=True)
+        total.add(seen)
+    RESULTS.record(run.kind, driver, total, time.monotonic() - start)
+    total.failures = [f"{run.kind}: {failure}" for failure in total.failures]
+    count.add(total)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+"""Everything at once, and drivers with a defect."""
+
+import os
+import random
+import re
+import subprocess
+
+from suites.base import STATUS, TOP, tap
+from suites.programs import OPTIONS
+
+
+def storm(run, count, label, program, driver, seeds, rounds, options=()):
+    """A program that does everything at once, with fixed seeds and one of its own (CHAOS_SEED=N chooses it)."""
+    fresh = int(os.environ.get("CHAOS_SEED") or random.randrange(100, 1 << 30))
+    rounds = os.environ.get("CHAOS_ROUNDS") or str(rounds)
+    for seed, cpus in (*seeds, (fresh, 2)):
+        name = f"{label}-{seed if seed != fresh else 'fresh'}"
+        print(f"       {label}: seed {seed}" + (f" (CHAOS_SEED={seed} repeats it)" if seed == fresh else ""), flush=True)
+        command = ["env", f"CHAOS_SEED={seed}", f"CHAOS_ROUNDS={rounds}", str(program)]
+        status, output = run.guest(name, command, driver=driver, timeout=600, options=[
+            "--cpus", str(cpus), *options, *(["--leaks"] if run.kind == "debug" else [])])
+        seen = tap(output, count, name)
+        for line in re.findall(r"# .*: (\d+ right, .*)", output):
+            print(f"       {line}", flush=True)
+        if not seen or status and (status in STATUS or not count.failures):
+            count.failures.append(f"{name}: {STATUS.get(status, f'status {status}')}, {seen} results (seed {seed})")
+
+
+def chaos_npu(run, count):
+    """Long: everything at once on the NPU, with fixed seeds and one of its own (CHAOS_SEED=N chooses it)."""
+    storm(run, count, "chaos-npu", run.out / "selftests-npu/chaos", "rknn", ((2, 2), (3, 4), (4, 2)),
+          100 if run.kind == "smp" else 30)
+
+
+def chaos(run, count):
+    """Long: everything at once on the GPU, with fixed seeds and one of its own (CHAOS_SEED=N chooses it)."""
+    storm(run, count, "chaos", run.out / "selftests/chaos", "mali_csf", ((1, 2), (2, 4), (3, 2)),
+          100 if run.kind == "smp" else 20, OPTIONS["chaos"])
+
+
+def chaos_short(run, count):
+    """Everything at once on the GPU, for half a minute, with a seed of its own (CHAOS_SEED=N chooses it)."""
+    storm(run, count, "chaos-short", run.out / "selftests/chaos", "mali_csf", (), 8, OPTIONS["chaos"])
+
+
+def planted(run, count):
+    """Long: drivers with one defect each, of which a test or the model has to take notice."""
+    if subprocess.run([str(TOP / "scripts/build"), "--kernel", run.kind, "planted"]).returncode:
+        count.failures.append("planted: a defect does not fit the driver any more, or does not compile")
+        return
+    for patch in sorted((TOP / "tools/testing/planted").glob("*.patch")):
+        header = dict(re.findall(r"^(Program|Sees): (.*)$", patch.read_text(), re.M))
+        name = f"planted-{patch.stem}"
+        status, output = run.guest(name, [str(run.out / "selftests" / header["Program"])], driver="none", options=[
+            "--insmod", str(run.out / "planted" / f"{patch.stem}.ko"), "--insmod", str(run.out / "exporter/exporter.ko"),
+            *OPTIONS.get(header["Program"], [])])
+        seen = re.search(header["Sees"], output + run.kernel_log(name), re.M)
+        count.check(status != 0 and seen, f"planted: nobody notices {patch.stem}")
