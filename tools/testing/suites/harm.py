@@ -50,10 +50,10 @@ def planted(run, count):
         count.failures.append("planted: a defect does not fit the driver any more, or does not compile")
         return
     for patch in sorted((TOP / "tools/testing/planted").glob("*.patch")):
-        header = dict(re.findall(r"^(Program|Sees): (.*)$", patch.read_text(), re.M))
+        header = dict(re.findall(r"^(Program|Tree|Sees): (.*)$", patch.read_text(), re.M))
         name = f"planted-{patch.stem}"
         status, output = run.guest(name, [str(run.out / "selftests" / header["Program"])], driver="none", options=[
             "--insmod", str(run.out / "planted" / f"{patch.stem}.ko"), "--insmod", str(run.out / "exporter/exporter.ko"),
-            *OPTIONS.get(header["Program"], [])])
+            "--tree", header.get("Tree", "soc"), *OPTIONS.get(header["Program"], [])])
         seen = re.search(header["Sees"], output + run.kernel_log(name), re.M)
         count.check(status != 0 and seen, f"planted: nobody notices {patch.stem}")
