@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * What changes of an address space cost that is on the GPU, and what one costs in memory that is not.
+ * What changes of an address space cost that is on the GPU.
  *
  * The pages of a buffer are scattered in a guest, so 2 MiB are 512 entries of the page table. That the
  * address space is on the GPU shows in the counts: nothing is locked for one that is not.
  */
-#include <errno.h>
-#include <sched.h>
-#include <string.h>
-#include <sys/mman.h>
-
 #include "bench.h"
 #include "hwmodel.h"
 #include "job.h"
@@ -22,13 +17,10 @@ static const struct figure figures[] = {
 	{ "bind_1000_locks", "count", "1", "locks of the address space for the 1000 operations" },
 	{ "bind_1000_flushes", "count", "1", "cache flushes for them" },
 	{ "remap_2m_locks", "count", "2", "locks of the address space for unmap and map" },
-	{ "vm_memory", "B", "0.5", "memory per address space with nothing in it" },
 };
 
 #define OPS	1000u
 #define VA	0x100000000ull
-#define FILES	32u
-#define VMS	30u	/* in each file, besides the first one */
 
 struct found {
 	struct samples thousand, remap, map, locks, flushes, remap_locks;
@@ -97,53 +89,6 @@ static void bind(struct job *job, const struct bo *bo, struct found *found)
 	MUST(vm_unmap(gpu, vm, VA, BLOCK));
 }
 
-/*
- * Pages that were freed lately wait at a processor for their next user, and count as used meanwhile. So
- * what is there is taken before anything is counted, and kept.
- */
-static void take_what_waits(void)
-{
-	cpu_set_t all, one;
-
-	memory_used();
-	if (sched_getaffinity(0, sizeof(all), &all))
-		die("CPUs: %s", strerror(errno));
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		if (sched_setaffinity(0, sizeof(one), &one) ||
-		    mmap(NULL, 32 << 20, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED)
-			die("CPU %d: %s", cpu, strerror(errno));
-	}
-	sched_setaffinity(0, sizeof(all), &all);
-}
-
-/* Many at once, and only once for a boot, so that what the kernel keeps for the next time counts for little. */
-static double per_vm(void)
-{
-	unsigned int files = rounds(FILES, 2);
-	struct gpu gpu[FILES];
-	double before, after;
-	uint32_t vm;
-
-	for (unsigned int i = 0; i < files; i++) {
-		MUST(gpu_open(&gpu[i]));
-		MUST(vm_create(&gpu[i], 0, &vm));
-	}
-	take_what_waits();
-	before = memory_used();
-	for (unsigned int i = 0; i < files * VMS; i++)
-		MUST(vm_create(&gpu[i % files], 0, &vm));
-	after = memory_used();
-	for (unsigned int i = 0; i < files; i++)
-		gpu_close(&gpu[i]);
-	settle();
-	return (after - before) / (files * VMS);
-}
-
 static void give(const char *name, struct samples *samples)
 {
 	figure_percentile(name, samples, 50);
@@ -156,7 +101,6 @@ static void run(void)
 	struct job job;
 	struct bo bo;
 
-	figure_value("vm_memory", per_vm());
 	job_open(&job, 1);
 	MUST(bo_create(&job.rig.gpu, BLOCK, 0, 0, &bo));
 	for (unsigned int i = 0; i < rounds(200, 3); i++)
