@@ -11,7 +11,9 @@ from suites.base import BUILD, STATUS, TOP, Count, Run, tap
 OWN = ("mali_csf", "rknn")
 
 # What a program needs of its guest.
-OPTIONS = {"chaos": ["--swap", "256"], "pressure": ["--swap", "256"], "swap": ["--swap", "1024", "--mem", "640M"]}
+OPTIONS = {"chaos": ["--swap", "256"], "pressure": ["--swap", "256"], "swap": ["--swap", "1024"]}
+# How much memory there is not enough of; KASAN takes its share.
+SHORT = {"smp": "640M", "debug": "900M"}
 
 # What the control says in its kernel log: it warns of errors of the bus that user space can cause, if the IOMMU that it
 # shares an interrupt with is slow to take notice.
@@ -25,6 +27,8 @@ def attempt(run, count, driver, program, directory, tree):
     # The control's leaks are not ours to count.
     leaks = ["--leaks"] if run.kind == "debug" and driver in OWN else []
     more = ["--insmod", str(run.out / "exporter/exporter.ko")] if program == "prime" else OPTIONS.get(program, [])
+    if program == "swap":
+        more = [*more, "--mem", SHORT.get(run.kind, SHORT["smp"])]
     more = [*more, *KNOWN.get((driver, program), [])]
     status, output = run.guest(name, [str(run.out / directory / program)], driver=driver, timeout=180,
                                options=leaks + more + ["--tree", tree])
