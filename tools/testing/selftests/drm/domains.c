@@ -72,16 +72,6 @@ FIXTURE_TEARDOWN(domains)
 	EXPECT_EQ(0, hwmodel_records());
 }
 
-static int put(struct rig *rig, uint32_t value)
-{
-	struct cs cs = rig_stream(rig, 0);
-	int ret;
-
-	cs_put32(&cs, rig->data.va, value);
-	ret = rig_run(rig, 0, &cs);
-	return ret == 1 && rig->data.u32[0] != value ? -EIO : ret;
-}
-
 static void line(char *log, size_t size, char what, const char *name)
 {
 	size_t len = strlen(log);
@@ -98,7 +88,7 @@ TEST_F(domains, they_come_before_the_clocks_and_go_after_them_in_reverse)
 		line(expected, sizeof(expected), '+', self->names[i]);
 	ASSERT_TRUE(wait_off(self->status));
 	ASSERT_EQ(0, power_write("reset"));
-	ASSERT_EQ(1, put(&self->rig, 1));
+	ASSERT_EQ(1, rig_put(&self->rig, 1));
 	power_lines("+-!", log, sizeof(log));
 	EXPECT_STREQ(expected, log);
 	for (size_t i = self->all; i > 0; i--)
@@ -112,7 +102,7 @@ TEST_F(domains, they_come_before_the_clocks_and_go_after_them_in_reverse)
 TEST_F_TIMEOUT(domains, jobs_before_and_after_a_time_without_power, 120)
 {
 	for (uint32_t i = 0; i < 5; i++) {
-		ASSERT_EQ(1, put(&self->rig, 1 + i));
+		ASSERT_EQ(1, rig_put(&self->rig, 1 + i));
 		ASSERT_TRUE(wait_off(self->status));
 	}
 }
@@ -133,12 +123,12 @@ TEST_F_TIMEOUT(domains, a_failed_resume_is_undone_in_reverse, 120)
 		ASSERT_TRUE(wait_off(self->status));
 		ASSERT_EQ(0, power_write("reset"));
 		ASSERT_EQ(0, power_write(refuse));
-		EXPECT_EQ(-EIO, put(&self->rig, 0));
+		EXPECT_EQ(-EIO, rig_put(&self->rig, 0));
 		/* A single domain is the bus's, which leaves it on for a moment. */
 		sleep_ms(200);
 		power_lines("+-!", log, sizeof(log));
 		EXPECT_STREQ(expected, log);
-		EXPECT_EQ(1, put(&self->rig, 100 + step));
+		EXPECT_EQ(1, rig_put(&self->rig, 100 + step));
 	}
 }
 
@@ -183,7 +173,7 @@ TEST_F_TIMEOUT(domains, a_failed_probe_leaves_none_on, 120)
 	ASSERT_EQ(0, device_reopen(&gpu));
 	gpu_close(&gpu);
 	ASSERT_EQ(0, rig_open(rig, 2));
-	EXPECT_EQ(1, put(rig, 1));
+	EXPECT_EQ(1, rig_put(rig, 1));
 }
 
 /* Whether a file of the kernel's has a line with @text. */

@@ -53,18 +53,7 @@ FIXTURE_SETUP(fate)
 
 FIXTURE_TEARDOWN(fate)
 {
-	uint32_t state, fatal;
-
-	hwmodel_inject("clear");
-	self->healthy.data.u32[FLAG] = 1;
-	EXPECT_EQ(1, rig_wait(&self->healthy));
-	EXPECT_EQ(1, self->healthy.data.u32[ENDED]);
-	EXPECT_EQ(0, group_state(&self->healthy.gpu, self->healthy.group, &state, &fatal));
-	EXPECT_EQ(0, state);
-	self->guilty.data.u32[FLAG] = 1;
-	power_keep_on(&self->guilty.gpu, false);
-	rig_close(&self->guilty);
-	rig_close(&self->healthy);
+	part(_metadata, &self->guilty, &self->healthy);
 }
 
 /* Until so many groups are in slots. */

@@ -140,4 +140,21 @@ static inline void renew(struct __test_metadata *_metadata, struct rig *rig)
 				  &rig->group));
 }
 
+/* The healthy one has noticed nothing; then both go. */
+static inline void part(struct __test_metadata *_metadata, struct rig *guilty, struct rig *healthy)
+{
+	uint32_t state, fatal;
+
+	hwmodel_inject("clear");
+	healthy->data.u32[FLAG] = 1;
+	EXPECT_EQ(1, rig_wait(healthy));
+	EXPECT_EQ(1, healthy->data.u32[ENDED]);
+	EXPECT_EQ(0, group_state(&healthy->gpu, healthy->group, &state, &fatal));
+	EXPECT_EQ(0, state);
+	guilty->data.u32[FLAG] = 1;
+	power_keep_on(&guilty->gpu, false);
+	rig_close(guilty);
+	rig_close(healthy);
+}
+
 #endif

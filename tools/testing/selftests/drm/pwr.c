@@ -51,16 +51,6 @@ FIXTURE_TEARDOWN(pwr)
 	EXPECT_EQ(0, hwmodel_records());
 }
 
-static int put(struct rig *rig, uint32_t value)
-{
-	struct cs cs = rig_stream(rig, 0);
-	int ret;
-
-	cs_put32(&cs, rig->data.va, value);
-	ret = rig_run(rig, 0, &cs);
-	return ret == 1 && rig->data.u32[0] != value ? -EIO : ret;
-}
-
 static int log_reset(void)
 {
 	int fd = open(PWR_LOG, O_WRONLY | O_CLOEXEC);
@@ -88,7 +78,7 @@ TEST_F(pwr, the_l2_comes_first_and_goes_last_and_cores_are_the_firmwares)
 
 	ASSERT_TRUE(wait_off(self->status));
 	ASSERT_EQ(0, log_reset());
-	ASSERT_EQ(1, put(&self->rig, 1));
+	ASSERT_EQ(1, rig_put(&self->rig, 1));
 	log_read(log, sizeof(log));
 	EXPECT_STREQ(UP, log);
 	ASSERT_TRUE(wait_off(self->status));
@@ -104,12 +94,12 @@ TEST_F(pwr, cores_that_are_left_on_are_taken_back_before_the_l2_goes)
 	ASSERT_TRUE(wait_off(self->status));
 	ASSERT_EQ(0, log_reset());
 	ASSERT_EQ(0, hwmodel_inject("mcu cores kept"));
-	ASSERT_EQ(1, put(&self->rig, 1));
+	ASSERT_EQ(1, rig_put(&self->rig, 1));
 	ASSERT_TRUE(wait_off(self->status));
 	log_read(log, sizeof(log));
 	EXPECT_STREQ(UP "retract tiler\ndown tiler\nretract shader\ndown shader\ndown l2\n", log);
 	ASSERT_EQ(0, hwmodel_inject("clear"));
-	EXPECT_EQ(1, put(&self->rig, 2));
+	EXPECT_EQ(1, rig_put(&self->rig, 2));
 }
 
 /* What was done before it was refused, what is undone, and what comes then. */
@@ -131,7 +121,7 @@ TEST_F_TIMEOUT(pwr, a_refused_step_of_a_resume_is_undone_in_reverse_and_tried_ag
 		ASSERT_TRUE(wait_off(self->status));
 		ASSERT_EQ(0, log_reset());
 		ASSERT_EQ(0, hwmodel_inject(refusals[i].inject));
-		EXPECT_EQ(1, put(&self->rig, 10 + i));
+		EXPECT_EQ(1, rig_put(&self->rig, 10 + i));
 		log_read(log, sizeof(log));
 		snprintf(expected, sizeof(expected), "%s%sreset\n" UP, refusals[i].done, refusals[i].undone);
 		EXPECT_STREQ(expected, log);
@@ -168,7 +158,7 @@ TEST_F_TIMEOUT(pwr, a_refused_step_of_a_probe_is_undone_in_reverse, 120)
 	ASSERT_EQ(0, device_reopen(&gpu));
 	gpu_close(&gpu);
 	ASSERT_EQ(0, rig_open(rig, 1));
-	EXPECT_EQ(1, put(rig, 1));
+	EXPECT_EQ(1, rig_put(rig, 1));
 }
 
 /* A domain that never changes hands: the wait for it ends, and a reset helps. */
@@ -180,7 +170,7 @@ TEST_F_TIMEOUT(pwr, a_delegation_that_hangs_costs_a_reset, 120)
 	ASSERT_TRUE(wait_off(self->status));
 	ASSERT_EQ(0, hwmodel_read(&before));
 	ASSERT_EQ(0, hwmodel_inject("pwr hang 1"));
-	EXPECT_EQ(1, put(&self->rig, 5));
+	EXPECT_EQ(1, rig_put(&self->rig, 5));
 	EXPECT_EQ(1, hwmodel_since(&before, "soft_reset"));
 }
 
@@ -195,7 +185,7 @@ TEST_F(pwr, a_refused_reset_is_tried_again)
 	if (access(file, W_OK))
 		SKIP(return, "this driver does not reset on demand");
 	ASSERT_EQ(0, power_keep_on(&self->rig.gpu, true));
-	ASSERT_EQ(1, put(&self->rig, 1));
+	ASSERT_EQ(1, rig_put(&self->rig, 1));
 	ASSERT_EQ(0, log_reset());
 	ASSERT_EQ(0, hwmodel_inject("pwr refuse 1"));
 	fd = open(file, O_WRONLY | O_CLOEXEC);
@@ -204,7 +194,7 @@ TEST_F(pwr, a_refused_reset_is_tried_again)
 	close(fd);
 	log_read(log, sizeof(log));
 	EXPECT_STREQ("!reset\nreset\n" UP, log);
-	EXPECT_EQ(1, put(&self->rig, 2));
+	EXPECT_EQ(1, rig_put(&self->rig, 2));
 	EXPECT_EQ(0, power_keep_on(&self->rig.gpu, false));
 }
 

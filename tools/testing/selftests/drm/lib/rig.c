@@ -123,6 +123,16 @@ int rig_wait_word(struct rig *rig, size_t word, uint32_t value)
 	return 0;
 }
 
+int rig_put(struct rig *rig, uint32_t value)
+{
+	struct cs cs = rig_stream(rig, 0);
+	int ret;
+
+	cs_put32(&cs, rig->data.va, value);
+	ret = rig_run(rig, 0, &cs);
+	return ret == 1 && rig->data.u32[0] != value ? -EIO : ret;
+}
+
 int rig_copy(struct rig *rig, uint64_t from, uint64_t to)
 {
 	struct cs cs = rig_stream(rig, 0);

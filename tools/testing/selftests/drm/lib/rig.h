@@ -48,6 +48,8 @@ int rig_wait(struct rig *rig);
 /* Both. */
 int rig_run(struct rig *rig, uint32_t queue, const struct cs *cs);
 
+/* A job that stores @value in word 0 of the data: 1 if it is there then, or a negative errno. Uses stream 0 and queue 0. */
+int rig_put(struct rig *rig, uint32_t value);
 /* A job that copies one word: 1, or a negative errno. Uses stream 0 and queue 0. */
 int rig_copy(struct rig *rig, uint64_t from, uint64_t to);
 /* What the GPU reads at an address: 1, or a negative errno. As rig_copy(), over word 0 of the data. */
