@@ -19,6 +19,7 @@
 #include "module.h"
 #include "setting.h"
 #include "suite.h"
+#include "text.h"
 
 #define WORKERS		20
 #define CORES		3
@@ -207,16 +208,12 @@ static void work(struct tally *tally, uint32_t seed, uint32_t rounds)
 /* How long an idle core stays on. */
 static void keep_on(uint32_t core, uint32_t ms)
 {
-	char path[128];
-	FILE *file;
+	char path[128], text[16];
 
 	if (core_attribute(core, "power/autosuspend_delay_ms", path, sizeof(path)))
 		return;
-	file = fopen(path, "w");
-	if (file) {
-		fprintf(file, "%u", ms);
-		fclose(file);
-	}
+	snprintf(text, sizeof(text), "%u", ms);
+	text_write(path, text);
 }
 
 static int inject(const char *what, uint32_t core)

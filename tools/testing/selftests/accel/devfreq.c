@@ -10,102 +10,28 @@
 
 #include "cores.h"
 #include "powerlog.h"
+#include "rates.h"
 #include "suite.h"
+#include "text.h"
 
-#define MAX_RATES	16
-
-/* The governor looks every 50 ms; a busy machine takes its time. */
+/* A busy machine takes its time. */
 #define LIMIT		(60 * SECOND)
 
 #define CORES		3
 
-struct choice {
-	char dir[256];
-	long long rates[MAX_RATES], low, high;
-	size_t count;
-};
-
-static bool read_text(const char *path, char *text, size_t size)
-{
-	FILE *file = fopen(path, "r");
-	size_t len = 0;
-
-	if (file) {
-		len = fread(text, 1, size - 1, file);
-		fclose(file);
-	}
-	text[len] = '\0';
-	return len;
-}
-
-static int write_text(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-	int ret = 0;
-
-	if (!file)
-		return -errno;
-	if (fputs(text, file) < 0)
-		ret = -errno;
-	if (fclose(file) && !ret)
-		ret = -errno;
-	return ret;
-}
-
-static long long get(const struct choice *choice, const char *name)
-{
-	char path[320], text[32];
-
-	snprintf(path, sizeof(path), "%s/%s", choice->dir, name);
-	return read_text(path, text, sizeof(text)) ? atoll(text) : -1;
-}
-
-static int put(const struct choice *choice, const char *name, long long value)
-{
-	char path[320], text[32];
-
-	snprintf(path, sizeof(path), "%s/%s", choice->dir, name);
-	snprintf(text, sizeof(text), "%lld", value);
-	return write_text(path, text);
-}
-
 /* Where the rate of the cores is chosen: how many such places there are. */
-static size_t find_choice(struct choice *choice)
+static size_t find_choice(struct rates *choice)
 {
-	char path[320], text[256], *at = text, *end;
-	glob_t found;
 	size_t count;
+	glob_t found;
 
 	memset(choice, 0, sizeof(*choice));
 	if (glob("/sys/class/devfreq/*.npu", 0, NULL, &found))
 		return 0;
 	count = found.gl_pathc;
-	snprintf(choice->dir, sizeof(choice->dir), "%s", found.gl_pathv[0]);
+	rates_find(choice, found.gl_pathv[0]);
 	globfree(&found);
-	snprintf(path, sizeof(path), "%s/available_frequencies", choice->dir);
-	read_text(path, text, sizeof(text));
-	for (; choice->count < MAX_RATES; choice->count++, at = end) {
-		choice->rates[choice->count] = strtoll(at, &end, 10);
-		if (end == at)
-			break;
-	}
-	if (choice->count) {
-		choice->low = choice->rates[0];
-		choice->high = choice->rates[choice->count - 1];
-	}
 	return count;
-}
-
-static bool wait_rate(const struct choice *choice, long long rate)
-{
-	int64_t end = now_ns() + LIMIT;
-
-	while (get(choice, "cur_freq") != rate) {
-		if (now_ns() > end)
-			return false;
-		usleep(5000);
-	}
-	return true;
 }
 
 /* "on" keeps a core on, "auto" does not. */
@@ -114,7 +40,7 @@ static int keep(uint32_t core, const char *control)
 	char path[512];
 	int ret = core_attribute(core, "power/control", path, sizeof(path));
 
-	return ret ?: write_text(path, control);
+	return ret ?: text_write(path, control);
 }
 
 FIXTURE(devfreq) {
@@ -122,7 +48,7 @@ FIXTURE(devfreq) {
 	struct lists lists;
 	struct layer layer;
 	struct loaded loaded;
-	struct choice choice;
+	struct rates choice;
 	bool ready;
 };
 
@@ -155,8 +81,8 @@ FIXTURE_TEARDOWN(devfreq)
 		keep(i, "auto");
 	}
 	if (find_choice(&self->choice)) {
-		put(&self->choice, "min_freq", 0);
-		put(&self->choice, "max_freq", self->choice.high);
+		rates_put(&self->choice, "min_freq", 0);
+		rates_put(&self->choice, "max_freq", self->choice.high);
 	}
 	layer_unload(&self->loaded);
 	layer_free(&self->layer);
@@ -180,14 +106,14 @@ static int work(struct npu *npu, const struct lists *lists, const struct loaded 
 
 /* Works until the rate is the highest. */
 static bool work_until_high(struct npu *npu, const struct lists *lists, const struct loaded *loaded,
-			    const struct choice *choice)
+			    const struct rates *choice)
 {
 	int64_t end = now_ns() + LIMIT;
 
-	while (get(choice, "cur_freq") != choice->high) {
+	while (rates_get(choice, "cur_freq") != choice->high) {
 		if (now_ns() > end || work(npu, lists, loaded))
 			return false;
-		while (get(choice, "cur_freq") != choice->high && npu_bo_prep(&loaded->output, 0))
+		while (rates_get(choice, "cur_freq") != choice->high && npu_bo_prep(&loaded->output, 0))
 			usleep(5000);
 	}
 	return true;
@@ -209,10 +135,10 @@ TEST_F_TIMEOUT(devfreq, the_rate_goes_up_while_one_core_works_and_down_when_none
 	for (uint32_t i = 0; i < CORES; i++)
 		ASSERT_EQ(0, keep(i, "on"));
 	for (uint32_t n = 0; n < 3; n++) {
-		ASSERT_TRUE(wait_rate(&self->choice, self->choice.low));
+		ASSERT_TRUE(rates_wait(&self->choice, self->choice.low));
 		EXPECT_TRUE(work_until_high(&self->npu, &self->lists, &self->loaded, &self->choice));
 		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
-		EXPECT_TRUE(wait_rate(&self->choice, self->choice.low));
+		EXPECT_TRUE(rates_wait(&self->choice, self->choice.low));
 	}
 }
 
@@ -227,21 +153,21 @@ TEST_F_TIMEOUT(devfreq, while_all_cores_are_off_the_rate_stays_as_it_is, 400)
 		/* Off at once, so that the rate does not fall before. */
 		for (uint32_t i = 0; i < CORES; i++) {
 			ASSERT_EQ(0, core_attribute(i, "power/autosuspend_delay_ms", path, sizeof(path)));
-			ASSERT_EQ(0, write_text(path, "0"));
+			ASSERT_EQ(0, text_write(path, "0"));
 		}
-		ASSERT_EQ(0, put(&self->choice, "min_freq", self->choice.high));
+		ASSERT_EQ(0, rates_put(&self->choice, "min_freq", self->choice.high));
 		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
 		ASSERT_EQ(0, keep(core, "auto"));
 		ASSERT_EQ(0, cores_wait_off());
-		EXPECT_EQ(self->choice.high, get(&self->choice, "cur_freq"));
+		EXPECT_EQ(self->choice.high, rates_get(&self->choice, "cur_freq"));
 		/* A limit takes effect at once, and has no other effect. */
-		ASSERT_EQ(0, put(&self->choice, "min_freq", 0));
-		ASSERT_EQ(0, put(&self->choice, "max_freq", self->choice.rates[1]));
-		EXPECT_GE(self->choice.rates[1], get(&self->choice, "cur_freq"));
-		ASSERT_EQ(0, put(&self->choice, "max_freq", self->choice.high));
+		ASSERT_EQ(0, rates_put(&self->choice, "min_freq", 0));
+		ASSERT_EQ(0, rates_put(&self->choice, "max_freq", self->choice.at[1]));
+		EXPECT_GE(self->choice.at[1], rates_get(&self->choice, "cur_freq"));
+		ASSERT_EQ(0, rates_put(&self->choice, "max_freq", self->choice.high));
 		EXPECT_EQ(0, cores_on());
 		ASSERT_EQ(0, keep(core, "on"));
-		EXPECT_TRUE(wait_rate(&self->choice, self->choice.low));
+		EXPECT_TRUE(rates_wait(&self->choice, self->choice.low));
 		EXPECT_GE(1, (uint32_t)store(&self->npu, &self->lists, &self->layer, &self->loaded));
 		ASSERT_EQ(0, keep(core, "auto"));
 	}
@@ -277,16 +203,16 @@ TEST_F_TIMEOUT(devfreq, voltage_comes_before_a_higher_rate_and_goes_after_a_lowe
 {
 	uint32_t changes = 0;
 
-	ASSERT_EQ(0, put(&self->choice, "min_freq", self->choice.high));
-	ASSERT_TRUE(wait_rate(&self->choice, self->choice.high));
+	ASSERT_EQ(0, rates_put(&self->choice, "min_freq", self->choice.high));
+	ASSERT_TRUE(rates_wait(&self->choice, self->choice.high));
 	ASSERT_EQ(0, powerlog_write("reset"));
 	for (uint32_t i = 0; i < 3; i++) {
-		ASSERT_EQ(0, put(&self->choice, "min_freq", 0));
-		ASSERT_EQ(0, put(&self->choice, "max_freq", self->choice.low));
-		EXPECT_TRUE(wait_rate(&self->choice, self->choice.low));
-		ASSERT_EQ(0, put(&self->choice, "max_freq", self->choice.high));
-		ASSERT_EQ(0, put(&self->choice, "min_freq", self->choice.high));
-		EXPECT_TRUE(wait_rate(&self->choice, self->choice.high));
+		ASSERT_EQ(0, rates_put(&self->choice, "min_freq", 0));
+		ASSERT_EQ(0, rates_put(&self->choice, "max_freq", self->choice.low));
+		EXPECT_TRUE(rates_wait(&self->choice, self->choice.low));
+		ASSERT_EQ(0, rates_put(&self->choice, "max_freq", self->choice.high));
+		ASSERT_EQ(0, rates_put(&self->choice, "min_freq", self->choice.high));
+		EXPECT_TRUE(rates_wait(&self->choice, self->choice.high));
 	}
 	EXPECT_EQ(0, too_low(&changes));
 	EXPECT_LE(12, changes);
@@ -295,25 +221,25 @@ TEST_F_TIMEOUT(devfreq, voltage_comes_before_a_higher_rate_and_goes_after_a_lowe
 
 TEST_F_TIMEOUT(devfreq, a_supply_that_refuses_leaves_the_rate_as_it_is, 200)
 {
-	ASSERT_EQ(0, put(&self->choice, "max_freq", self->choice.low));
-	ASSERT_TRUE(wait_rate(&self->choice, self->choice.low));
+	ASSERT_EQ(0, rates_put(&self->choice, "max_freq", self->choice.low));
+	ASSERT_TRUE(rates_wait(&self->choice, self->choice.low));
 	ASSERT_EQ(0, cores_wait_off());
 	ASSERT_EQ(0, powerlog_write("refuse =vdd-npu 1000000"));
-	put(&self->choice, "max_freq", self->choice.high);
-	put(&self->choice, "min_freq", self->choice.high);
-	EXPECT_EQ(self->choice.low, get(&self->choice, "cur_freq"));
+	rates_put(&self->choice, "max_freq", self->choice.high);
+	rates_put(&self->choice, "min_freq", self->choice.high);
+	EXPECT_EQ(self->choice.low, rates_get(&self->choice, "cur_freq"));
 	EXPECT_GE(1, (uint32_t)store(&self->npu, &self->lists, &self->layer, &self->loaded));
 	ASSERT_EQ(0, powerlog_write("refuse none 0"));
-	put(&self->choice, "min_freq", 0);
-	ASSERT_EQ(0, put(&self->choice, "min_freq", self->choice.high));
-	EXPECT_TRUE(wait_rate(&self->choice, self->choice.high));
+	rates_put(&self->choice, "min_freq", 0);
+	ASSERT_EQ(0, rates_put(&self->choice, "min_freq", self->choice.high));
+	EXPECT_TRUE(rates_wait(&self->choice, self->choice.high));
 }
 
 /* There is one choice, whoever has it, and none while the core is unbound that has it. */
 TEST_F_TIMEOUT(devfreq, the_choice_goes_with_its_core_in_the_middle_of_work_and_comes_back, 400)
 {
 	for (uint32_t n = 0; n < 4; n++) {
-		struct choice choice;
+		struct rates choice;
 		uint32_t owner = CORES;
 
 		ASSERT_EQ(1, find_choice(&choice));
@@ -342,7 +268,7 @@ TEST_F_TIMEOUT(devfreq, the_choice_goes_with_its_core_in_the_middle_of_work_and_
 /* By rules D2 and D6: a device tree without operating points is no mistake. */
 TEST(without_a_choice_everything_works)
 {
-	struct choice choice;
+	struct rates choice;
 
 	NEEDS_MODEL();
 	if (find_choice(&choice))

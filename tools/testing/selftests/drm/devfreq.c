@@ -10,12 +10,9 @@
 
 #include "device.h"
 #include "power.h"
+#include "rates.h"
 #include "suite.h"
-
-#define MAX_RATES	32
-
-/* The governor looks every 50 ms; a busy machine takes its time. */
-#define LIMIT		(20 * SECOND)
+#include "text.h"
 
 #define SUSPEND_POINT	"/proc/device-tree/opp-table/opp-500000000/opp-suspend"
 #define SUSPEND_RATE	500000000ll
@@ -23,83 +20,29 @@
 #define REQUIRED	"/proc/device-tree/opp-table/opp-300000000/required-opps"
 #define SECOND_DOMAIN	"/proc/device-tree/opp-table-pd-gpu1"
 
-static int put_text(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-	int ret = 0;
-
-	if (!file)
-		return -errno;
-	if (fputs(text, file) < 0)
-		ret = -errno;
-	if (fclose(file) && !ret)
-		ret = -errno;
-	return ret;
-}
-
-static bool get_text(const char *path, char *text, size_t size)
-{
-	FILE *file = fopen(path, "r");
-	size_t len = 0;
-
-	if (file) {
-		len = fread(text, 1, size - 1, file);
-		fclose(file);
-	}
-	text[len] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return len;
-}
-
-static void attribute(const struct gpu *gpu, const char *name, char *path, size_t size)
-{
-	snprintf(path, size, "/sys/class/devfreq/%s/%s", gpu->device, name);
-}
-
-/* A number in the device's devfreq directory, or -1. */
-static long long get(const struct gpu *gpu, const char *name)
-{
-	char path[160], text[64];
-
-	attribute(gpu, name, path, sizeof(path));
-	return get_text(path, text, sizeof(text)) ? atoll(text) : -1;
-}
-
-static int put(const struct gpu *gpu, const char *name, long long value)
-{
-	char path[160], text[32];
-
-	attribute(gpu, name, path, sizeof(path));
-	snprintf(text, sizeof(text), "%lld", value);
-	return put_text(path, text);
-}
-
-static bool wait_rate(const struct gpu *gpu, long long rate)
-{
-	int64_t end = now_ns() + LIMIT;
-
-	while (get(gpu, "cur_freq") != rate) {
-		if (now_ns() > end)
-			return false;
-		sleep_ms(5);
-	}
-	return true;
-}
-
 /* How often the rate has changed, from the last line of trans_stat. */
-static long long transitions(const struct gpu *gpu)
+static long long transitions(const struct rates *rates)
 {
-	char path[160], line[512];
+	char path[320], line[512];
 	long long count = -1;
 	FILE *file;
 
-	attribute(gpu, "trans_stat", path, sizeof(path));
+	rates_attribute(rates, "trans_stat", path, sizeof(path));
 	file = fopen(path, "r");
 	while (file && fgets(line, sizeof(line), file))
 		sscanf(line, "Total transition : %lld", &count);
 	if (file)
 		fclose(file);
 	return count;
+}
+
+/* The rates that a GPU has a choice of; false if it has none. */
+static bool find_rates(const struct gpu *gpu, struct rates *rates)
+{
+	char dir[160];
+
+	snprintf(dir, sizeof(dir), "/sys/class/devfreq/%s", gpu->device);
+	return rates_find(rates, dir);
 }
 
 /* The newest cooling device of the GPU; false if there is none. */
@@ -115,7 +58,7 @@ static bool find_cooling(const struct gpu *gpu, char *path, size_t size)
 		if (sscanf(entry->d_name, "cooling_device%d", &number) != 1)
 			continue;
 		snprintf(file, sizeof(file), "/sys/class/thermal/%s/type", entry->d_name);
-		if (get_text(file, type, sizeof(type)) && !strcmp(type, expected) && number > newest)
+		if (text_read(file, type, sizeof(type)) && !strcmp(type, expected) && number > newest)
 			newest = number;
 	}
 	if (dir)
@@ -130,7 +73,7 @@ static int cool(const char *cooling, long state)
 
 	snprintf(path, sizeof(path), "%s/cur_state", cooling);
 	snprintf(text, sizeof(text), "%ld", state);
-	return put_text(path, text);
+	return text_write(path, text);
 }
 
 FIXTURE(devfreq)
@@ -138,34 +81,22 @@ FIXTURE(devfreq)
 	struct rig rig;
 	bool present;
 	char status[160];
-	long long rates[MAX_RATES], low, high;
-	size_t count;
+	struct rates rates;
 };
 
 FIXTURE_SETUP(devfreq)
 {
-	char path[160], text[1024], *at = text, *end;
-
 	self->present = false;
 	if (!hwmodel_present())
 		SKIP(return, "no modelled hardware");
 	ASSERT_EQ(0, rig_open(&self->rig, 2));
-	attribute(&self->rig.gpu, "available_frequencies", path, sizeof(path));
-	if (!get_text(path, text, sizeof(text))) {
+	self->present = find_rates(&self->rig.gpu, &self->rates);
+	if (!self->present) {
 		rig_close(&self->rig);
 		SKIP(return, "no choice of rates");
 	}
-	self->present = true;
 	power_status_path(&self->rig.gpu, self->status, sizeof(self->status));
-	for (self->count = 0; self->count < MAX_RATES; self->count++, at = end) {
-		self->rates[self->count] = strtoll(at, &end, 10);
-		if (end == at)
-			break;
-	}
-	ASSERT_LT(0, self->count);
-	self->low = self->rates[0];
-	self->high = self->rates[self->count - 1];
-	if (self->count < 2) {
+	if (self->rates.count < 2) {
 		rig_close(&self->rig);
 		self->present = false;
 		SKIP(return, "one rate");
@@ -180,20 +111,20 @@ FIXTURE_TEARDOWN(devfreq)
 		return;
 	self->rig.data.u32[0] = 1;
 	power_write("refuse none 0");
-	put(gpu, "min_freq", 0);
-	put(gpu, "max_freq", self->high);
+	rates_put(&self->rates, "min_freq", 0);
+	rates_put(&self->rates, "max_freq", self->rates.high);
 	power_keep_on(gpu, false);
 	rig_close(&self->rig);
 	EXPECT_EQ(0, hwmodel_records());
 }
 
 /* Both limits: first the one that does not cross the other. */
-static int pin(const struct gpu *gpu, long long rate)
+static int pin(const struct rates *rates, long long rate)
 {
-	bool up = rate > get(gpu, "max_freq");
-	int ret = put(gpu, up ? "max_freq" : "min_freq", rate);
+	bool up = rate > rates_get(rates, "max_freq");
+	int ret = rates_put(rates, up ? "max_freq" : "min_freq", rate);
 
-	return ret ? ret : put(gpu, up ? "min_freq" : "max_freq", rate);
+	return ret ? ret : rates_put(rates, up ? "min_freq" : "max_freq", rate);
 }
 
 /* A job that runs until word 0 is set. */
@@ -243,15 +174,15 @@ TEST_F(devfreq, user_space_chooses_the_rate)
 {
 	struct gpu *gpu = &self->rig.gpu;
 
-	ASSERT_EQ(0, pin(gpu, self->low));
-	ASSERT_TRUE(wait_rate(gpu, self->low));
-	for (size_t i = 1; i < self->count; i++) {
+	ASSERT_EQ(0, pin(&self->rates, self->rates.low));
+	ASSERT_TRUE(rates_wait(&self->rates, self->rates.low));
+	for (size_t i = 1; i < self->rates.count; i++) {
 		ASSERT_EQ(0, power_write("reset"));
-		ASSERT_EQ(0, pin(gpu, self->rates[i]));
-		EXPECT_TRUE(wait_rate(gpu, self->rates[i]));
-		EXPECT_EQ(self->rates[i], model_rate());
-		EXPECT_EQ(self->rates[i], gpu_fdinfo(gpu, "drm-curfreq-panthor"));
-		EXPECT_EQ(self->high, gpu_fdinfo(gpu, "drm-maxfreq-panthor"));
+		ASSERT_EQ(0, pin(&self->rates, self->rates.at[i]));
+		EXPECT_TRUE(rates_wait(&self->rates, self->rates.at[i]));
+		EXPECT_EQ(self->rates.at[i], model_rate());
+		EXPECT_EQ(self->rates.at[i], gpu_fdinfo(gpu, "drm-curfreq-panthor"));
+		EXPECT_EQ(self->rates.high, gpu_fdinfo(gpu, "drm-maxfreq-panthor"));
 		EXPECT_EQ(1, store(&self->rig, i));
 	}
 }
@@ -265,19 +196,18 @@ static long long voltage_for(long long rate)
 
 TEST_F(devfreq, voltage_comes_before_a_higher_rate_and_goes_after_a_lower_one)
 {
-	struct gpu *gpu = &self->rig.gpu;
-	long long rate = self->low, voltage = voltage_for(self->low);
+	long long rate = self->rates.low, voltage = voltage_for(self->rates.low);
 	unsigned int changes = 0;
 	char log[16384], *line;
 
-	ASSERT_EQ(0, pin(gpu, self->low));
-	ASSERT_TRUE(wait_rate(gpu, self->low));
+	ASSERT_EQ(0, pin(&self->rates, self->rates.low));
+	ASSERT_TRUE(rates_wait(&self->rates, self->rates.low));
 	ASSERT_EQ(0, power_write("reset"));
 	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(0, pin(gpu, self->high));
-		ASSERT_TRUE(wait_rate(gpu, self->high));
-		ASSERT_EQ(0, pin(gpu, self->low));
-		ASSERT_TRUE(wait_rate(gpu, self->low));
+		ASSERT_EQ(0, pin(&self->rates, self->rates.high));
+		ASSERT_TRUE(rates_wait(&self->rates, self->rates.high));
+		ASSERT_EQ(0, pin(&self->rates, self->rates.low));
+		ASSERT_TRUE(rates_wait(&self->rates, self->rates.low));
 	}
 	power_lines("=", log, sizeof(log));
 	for (line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
@@ -289,8 +219,8 @@ TEST_F(devfreq, voltage_comes_before_a_higher_rate_and_goes_after_a_lower_one)
 		}
 	}
 	EXPECT_LE(12, changes);
-	EXPECT_EQ(self->low, rate);
-	EXPECT_EQ(voltage_for(self->low), voltage);
+	EXPECT_EQ(self->rates.low, rate);
+	EXPECT_EQ(voltage_for(self->rates.low), voltage);
 }
 
 /* The level of its power domains that the tree requires for a rate. */
@@ -303,23 +233,23 @@ static long long level_for(long long rate)
 TEST_F(devfreq, levels_of_power_domains_rise_before_the_rate_and_fall_after_it)
 {
 	struct gpu *gpu = &self->rig.gpu;
-	long long rate = self->low, level[2] = { 0 };
+	long long rate = self->rates.low, level[2] = { 0 };
 	unsigned int changes = 0;
 	char log[16384], *line;
 
 	if (access(REQUIRED, F_OK))
 		SKIP(return, "no operating point requires one");
 	ASSERT_EQ(0, power_keep_on(gpu, true));
-	ASSERT_EQ(0, pin(gpu, self->high));
-	ASSERT_TRUE(wait_rate(gpu, self->high));
+	ASSERT_EQ(0, pin(&self->rates, self->rates.high));
+	ASSERT_TRUE(rates_wait(&self->rates, self->rates.high));
 	ASSERT_EQ(0, power_write("reset"));
 	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(0, pin(gpu, self->low));
-		ASSERT_TRUE(wait_rate(gpu, self->low));
-		ASSERT_EQ(0, pin(gpu, self->high));
-		ASSERT_TRUE(wait_rate(gpu, self->high));
+		ASSERT_EQ(0, pin(&self->rates, self->rates.low));
+		ASSERT_TRUE(rates_wait(&self->rates, self->rates.low));
+		ASSERT_EQ(0, pin(&self->rates, self->rates.high));
+		ASSERT_TRUE(rates_wait(&self->rates, self->rates.high));
 	}
-	rate = self->high;
+	rate = self->rates.high;
 	level[0] = level[1] = level_for(rate);
 	power_lines("=", log, sizeof(log));
 	for (line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
@@ -343,12 +273,11 @@ TEST_F(devfreq, levels_of_power_domains_rise_before_the_rate_and_fall_after_it)
 /* Without power nothing is asked of a domain, and the level is back before the clocks are. */
 TEST_F_TIMEOUT(devfreq, a_suspended_gpu_asks_for_no_level, 120)
 {
-	struct gpu *gpu = &self->rig.gpu;
 	char log[4096], *clock, *level;
 
 	if (access(REQUIRED, F_OK))
 		SKIP(return, "no operating point requires one");
-	ASSERT_EQ(0, pin(gpu, self->high));
+	ASSERT_EQ(0, pin(&self->rates, self->rates.high));
 	ASSERT_EQ(1, store(&self->rig, 1));
 	ASSERT_EQ(0, power_write("reset"));
 	ASSERT_TRUE(wait_off(self->status));
@@ -375,13 +304,13 @@ TEST_F_TIMEOUT(devfreq, the_rate_goes_up_under_load_and_down_without, 120)
 
 	ASSERT_EQ(0, power_keep_on(gpu, true));
 	for (int i = 0; i < 3; i++) {
-		ASSERT_TRUE(wait_rate(gpu, self->low));
-		before = transitions(gpu);
+		ASSERT_TRUE(rates_wait(&self->rates, self->rates.low));
+		before = transitions(&self->rates);
 		ASSERT_EQ(0, spin(&self->rig));
-		EXPECT_TRUE(wait_rate(gpu, self->high));
+		EXPECT_TRUE(rates_wait(&self->rates, self->rates.high));
 		EXPECT_EQ(1, stop(&self->rig));
-		EXPECT_TRUE(wait_rate(gpu, self->low));
-		EXPECT_LE(before + 2, transitions(gpu));
+		EXPECT_TRUE(rates_wait(&self->rates, self->rates.low));
+		EXPECT_LE(before + 2, transitions(&self->rates));
 	}
 }
 
@@ -404,9 +333,9 @@ TEST_F_TIMEOUT(devfreq, a_group_that_waits_for_another_is_no_load_until_it_goes_
 	cs_sync_wait32(&waits, CS_GREATER, 70, 72);
 	cs_spin_while_zero(&waits, rig->data.va);
 	ASSERT_EQ(0, rig_submit(rig, 0, &waits));
-	EXPECT_TRUE(wait_rate(gpu, self->low));
+	EXPECT_TRUE(rates_wait(&self->rates, self->rates.low));
 	sleep_ms(300);
-	EXPECT_EQ(self->low, get(gpu, "cur_freq"));
+	EXPECT_EQ(self->rates.low, rates_get(&self->rates, "cur_freq"));
 	EXPECT_EQ(-ETIME, sync_wait(gpu, rig->sync, 0, 0));
 
 	cs_move48(&sets, 70, object);
@@ -414,9 +343,9 @@ TEST_F_TIMEOUT(devfreq, a_group_that_waits_for_another_is_no_load_until_it_goes_
 	cs_sync_set32(&sets, CS_SYSTEM, 70, 72, 0);
 	ASSERT_EQ(0, group_run(gpu, other, 0, rig_stream_va(rig, &sets), cs_bytes(&sets), done));
 	ASSERT_EQ(0, sync_wait(gpu, done, 0, PATIENCE));
-	EXPECT_TRUE(wait_rate(gpu, self->high));
+	EXPECT_TRUE(rates_wait(&self->rates, self->rates.high));
 	EXPECT_EQ(1, stop(rig));
-	EXPECT_TRUE(wait_rate(gpu, self->low));
+	EXPECT_TRUE(rates_wait(&self->rates, self->rates.low));
 }
 
 /* What the driver says of its load, in ns. */
@@ -481,15 +410,15 @@ TEST_F_TIMEOUT(devfreq, limits_change_without_power, 120)
 	EXPECT_EQ(1, store(&self->rig, 1));
 	ASSERT_TRUE(wait_off(self->status));
 	ASSERT_EQ(0, hwmodel_read(&before));
-	ASSERT_EQ(0, pin(gpu, self->high));
-	EXPECT_EQ(self->high, get(gpu, "cur_freq"));
+	ASSERT_EQ(0, pin(&self->rates, self->rates.high));
+	EXPECT_EQ(self->rates.high, rates_get(&self->rates, "cur_freq"));
 	ASSERT_EQ(0, hwmodel_read(&after));
 	EXPECT_EQ(hwmodel_get(&before, "mmio_read"), hwmodel_get(&after, "mmio_read"));
 	EXPECT_EQ(hwmodel_get(&before, "mmio_write"), hwmodel_get(&after, "mmio_write"));
 	EXPECT_TRUE(is_off(self->status));
 	EXPECT_EQ(1, store(&self->rig, 2));
-	EXPECT_EQ(self->high, get(gpu, "cur_freq"));
-	EXPECT_EQ(self->high, gpu_fdinfo(gpu, "drm-curfreq-panthor"));
+	EXPECT_EQ(self->rates.high, rates_get(&self->rates, "cur_freq"));
+	EXPECT_EQ(self->rates.high, gpu_fdinfo(gpu, "drm-curfreq-panthor"));
 }
 
 /* A device that was idle, then off, has no load: wider limits alone do not make it faster. */
@@ -500,15 +429,15 @@ TEST_F_TIMEOUT(devfreq, limits_that_change_without_power_are_no_load, 120)
 
 	ASSERT_EQ(0, power_keep_on(gpu, true));
 	EXPECT_EQ(1, store(&self->rig, 1));
-	ASSERT_TRUE(wait_rate(gpu, self->low));
+	ASSERT_TRUE(rates_wait(&self->rates, self->rates.low));
 	/* A full period without work. */
 	sleep_ms(300);
 	ASSERT_EQ(0, power_keep_on(gpu, false));
 	ASSERT_TRUE(wait_off(self->status));
-	before = get(gpu, "cur_freq");
+	before = rates_get(&self->rates, "cur_freq");
 	for (int i = 0; i < 5; i++) {
-		ASSERT_EQ(0, put(gpu, "max_freq", self->rates[self->count - 1 - i % 2]));
-		EXPECT_GE(before, get(gpu, "cur_freq"));
+		ASSERT_EQ(0, rates_put(&self->rates, "max_freq", self->rates.at[self->rates.count - 1 - i % 2]));
+		EXPECT_GE(before, rates_get(&self->rates, "cur_freq"));
 	}
 }
 
@@ -516,22 +445,22 @@ TEST_F_TIMEOUT(devfreq, a_cooling_device_caps_the_rate, 120)
 {
 	struct gpu *gpu = &self->rig.gpu;
 	char cooling[160], path[192], text[32];
-	size_t last = self->count - 1;
+	size_t last = self->rates.count - 1;
 
 	if (access("/sys/class/thermal", F_OK))
 		SKIP(return, "a kernel without cooling devices");
 	ASSERT_TRUE(find_cooling(gpu, cooling, sizeof(cooling)));
 	snprintf(path, sizeof(path), "%s/max_state", cooling);
-	ASSERT_TRUE(get_text(path, text, sizeof(text)));
+	ASSERT_TRUE(text_read(path, text, sizeof(text)));
 	EXPECT_EQ(last, atol(text));
 	ASSERT_EQ(0, spin(&self->rig));
-	EXPECT_TRUE(wait_rate(gpu, self->high));
+	EXPECT_TRUE(rates_wait(&self->rates, self->rates.high));
 	for (size_t state = 1; state <= last; state++) {
 		EXPECT_EQ(0, cool(cooling, state));
-		EXPECT_TRUE(wait_rate(gpu, self->rates[last - state]));
+		EXPECT_TRUE(rates_wait(&self->rates, self->rates.at[last - state]));
 	}
 	EXPECT_EQ(0, cool(cooling, 0));
-	EXPECT_TRUE(wait_rate(gpu, self->high));
+	EXPECT_TRUE(rates_wait(&self->rates, self->rates.high));
 	EXPECT_EQ(1, stop(&self->rig));
 }
 
@@ -540,37 +469,35 @@ TEST_F_TIMEOUT(devfreq, a_supply_that_refuses_leaves_the_rate_as_it_is, 120)
 {
 	struct gpu *gpu = &self->rig.gpu;
 
-	ASSERT_EQ(0, pin(gpu, self->low));
-	ASSERT_TRUE(wait_rate(gpu, self->low));
+	ASSERT_EQ(0, pin(&self->rates, self->rates.low));
+	ASSERT_TRUE(rates_wait(&self->rates, self->rates.low));
 	ASSERT_TRUE(wait_off(self->status));
 	ASSERT_EQ(0, power_write("refuse =vdd-gpu 1000000"));
-	pin(gpu, self->high);
-	EXPECT_EQ(self->low, get(gpu, "cur_freq"));
+	pin(&self->rates, self->rates.high);
+	EXPECT_EQ(self->rates.low, rates_get(&self->rates, "cur_freq"));
 	EXPECT_EQ(1, store(&self->rig, 1));
-	EXPECT_EQ(self->low, gpu_fdinfo(gpu, "drm-curfreq-panthor"));
+	EXPECT_EQ(self->rates.low, gpu_fdinfo(gpu, "drm-curfreq-panthor"));
 	ASSERT_EQ(0, power_write("refuse none 0"));
-	ASSERT_EQ(0, pin(gpu, self->high));
-	EXPECT_TRUE(wait_rate(gpu, self->high));
+	ASSERT_EQ(0, pin(&self->rates, self->rates.high));
+	EXPECT_TRUE(rates_wait(&self->rates, self->rates.high));
 	EXPECT_EQ(1, store(&self->rig, 2));
 }
 
 TEST_F_TIMEOUT(devfreq, in_suspend_it_has_the_point_for_that, 120)
 {
-	struct gpu *gpu = &self->rig.gpu;
-
 	if (access(SUSPEND_POINT, F_OK))
 		SKIP(return, "the device tree has none");
 	for (int i = 0; i < 3; i++) {
 		ASSERT_EQ(0, spin(&self->rig));
-		EXPECT_TRUE(wait_rate(gpu, self->high));
+		EXPECT_TRUE(rates_wait(&self->rates, self->rates.high));
 		EXPECT_EQ(1, stop(&self->rig));
 		ASSERT_TRUE(wait_off(self->status));
-		EXPECT_EQ(SUSPEND_RATE, get(gpu, "cur_freq"));
+		EXPECT_EQ(SUSPEND_RATE, rates_get(&self->rates, "cur_freq"));
 	}
 }
 
 struct changer {
-	const struct gpu *gpu;
+	const struct rates *rates;
 	const char *cooling;
 	long long low, high;
 	atomic_bool stop;
@@ -581,7 +508,7 @@ static void *change_all_the_time(void *data)
 	struct changer *changer = data;
 
 	for (unsigned int i = 0; !atomic_load(&changer->stop); i++) {
-		put(changer->gpu, "min_freq", i % 2 ? changer->high : 0);
+		rates_put(changer->rates, "min_freq", i % 2 ? changer->high : 0);
 		if (*changer->cooling)
 			cool(changer->cooling, i % 3);
 	}
@@ -597,9 +524,9 @@ TEST_F_TIMEOUT(devfreq, unbind_in_the_middle_of_it, 180)
 	for (int i = 0; i < 5; i++) {
 		struct gpu gpu = rig->gpu;
 		struct changer changer = {
-			.gpu = &gpu, .cooling = cooling, .low = self->low, .high = self->high,
+			.rates = &self->rates, .cooling = cooling, .low = self->rates.low, .high = self->rates.high,
 		};
-		char path[160];
+		char path[320];
 		pthread_t thread;
 
 		if (!find_cooling(&gpu, cooling, sizeof(cooling)))
@@ -609,7 +536,7 @@ TEST_F_TIMEOUT(devfreq, unbind_in_the_middle_of_it, 180)
 		EXPECT_EQ(0, device_unbind(&gpu));
 		atomic_store(&changer.stop, true);
 		pthread_join(thread, NULL);
-		attribute(&gpu, "cur_freq", path, sizeof(path));
+		rates_attribute(&self->rates, "cur_freq", path, sizeof(path));
 		EXPECT_NE(0, access(path, F_OK));
 		EXPECT_FALSE(find_cooling(&gpu, cooling, sizeof(cooling)));
 		rig_abandon(rig);
@@ -624,12 +551,11 @@ TEST_F_TIMEOUT(devfreq, unbind_in_the_middle_of_it, 180)
 /* By rules D2 and D6: devfreq is the user's choice, and a device without one works. */
 TEST(without_a_choice_everything_works)
 {
-	char path[160], text[1024];
+	struct rates rates;
 	struct rig rig;
 
 	ASSERT_EQ(0, rig_open(&rig, 2));
-	attribute(&rig.gpu, "available_frequencies", path, sizeof(path));
-	if (get_text(path, text, sizeof(text)) && strchr(text, ' ') && strchr(text, ' ')[1]) {
+	if (find_rates(&rig.gpu, &rates) && rates.count > 1) {
 		rig_close(&rig);
 		SKIP(return, "there is a choice");
 	}

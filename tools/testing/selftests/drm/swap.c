@@ -15,6 +15,7 @@
 
 #include "reclaim.h"
 #include "suite.h"
+#include "text.h"
 
 #define NOEXEC		DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC
 #define UNCACHED	DRM_PANTHOR_VM_BIND_OP_MAP_UNCACHED
@@ -175,18 +176,6 @@ TEST_F_TIMEOUT(swap, a_working_set_of_twice_the_memory_gives_right_results_and_n
 	munmap(hog, bytes);
 }
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 static int64_t cgroup_bytes(void)
 {
 	FILE *in = fopen(CGROUP "/memory.current", "r");
@@ -206,7 +195,7 @@ static int cgroup_limit(int64_t more)
 
 	if (more >= 0)
 		snprintf(text, sizeof(text), "%lld", (long long)(cgroup_bytes() + more));
-	return write_file(CGROUP "/memory.max", text);
+	return text_write(CGROUP "/memory.max", text);
 }
 
 /* This process into a control group of its own. Returns false where there are none. */
@@ -214,17 +203,17 @@ static bool cgroup_enter(void)
 {
 	if (access(CGROUPS "/cgroup.controllers", F_OK) && mount("none", CGROUPS, "cgroup2", 0, NULL))
 		return false;
-	if (write_file(CGROUPS "/cgroup.subtree_control", "+memory"))
+	if (text_write(CGROUPS "/cgroup.subtree_control", "+memory"))
 		return false;
 	if (mkdir(CGROUP, 0755) && errno != EEXIST)
 		return false;
-	return !write_file(CGROUP "/cgroup.procs", "0");
+	return !text_write(CGROUP "/cgroup.procs", "0");
 }
 
 static void cgroup_leave(void)
 {
 	cgroup_limit(-1);
-	write_file(CGROUPS "/cgroup.procs", "0");
+	text_write(CGROUPS "/cgroup.procs", "0");
 	rmdir(CGROUP);
 }
 
@@ -292,7 +281,7 @@ TEST_F(swap, a_submission_whose_buffers_cannot_come_back_fails_and_leaves_no_tra
 	/* Out of the driver, then out of memory. */
 	ASSERT_EQ(0, reclaim(&self->gpu, EVERYTHING));
 	for (int i = 0; i < 50 && cgroup_bytes() > (int64_t)(8 * MIB); i++)
-		write_file(CGROUP "/memory.reclaim", "4M");
+		text_write(CGROUP "/memory.reclaim", "4M");
 	ASSERT_GE(8 * MIB, cgroup_bytes());
 	ASSERT_EQ(0, cgroup_limit(4 * MIB));
 	for (int i = 0; i < 3; i++)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "cores.h"
 #include "layer.h"
 #include "npu.h"
+#include "text.h"
 
 #define DEVICES	"/sys/bus/platform/devices"
 
@@ -70,18 +70,11 @@ bool core_is_bound(uint32_t core)
 static int write_name(uint32_t core, const char *file)
 {
 	char names[MAX_CORES][NAME_MAX + 1], path[512];
-	int fd, ret = 0;
 
 	if (core >= find(names))
 		return -ENODEV;
 	snprintf(path, sizeof(path), "/sys/bus/platform/drivers/%s/%s", driver_name(), file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (write(fd, names[core], strlen(names[core])) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
+	return text_write(path, names[core]);
 }
 
 int core_unbind(uint32_t core)
@@ -96,18 +89,10 @@ int core_bind(uint32_t core)
 
 bool cores_have_the_kernels_space(void)
 {
-	char path[512], type[16] = "";
-	FILE *file;
+	char path[512], type[16];
 
-	if (core_attribute(0, "iommu_group/type", path, sizeof(path)))
-		return false;
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (!fgets(type, sizeof(type), file))
-		type[0] = '\0';
-	fclose(file);
-	return !strncmp(type, "DMA", 3);
+	return !core_attribute(0, "iommu_group/type", path, sizeof(path)) &&
+	       text_read(path, type, sizeof(type)) && !strncmp(type, "DMA", 3);
 }
 
 uint64_t tasks_since(const struct hwmodel_counters *before)
@@ -118,19 +103,10 @@ uint64_t tasks_since(const struct hwmodel_counters *before)
 
 static bool has_status(uint32_t core, const char *wanted)
 {
-	char path[512], status[32] = "";
-	FILE *file;
+	char path[512], status[32];
 
-	if (core_attribute(core, "power/runtime_status", path, sizeof(path)))
-		return false;
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (!fgets(status, sizeof(status), file))
-		status[0] = '\0';
-	fclose(file);
-	status[strcspn(status, "\n")] = '\0';
-	return !strcmp(status, wanted);
+	return !core_attribute(core, "power/runtime_status", path, sizeof(path)) &&
+	       text_read(path, status, sizeof(status)) && !strcmp(status, wanted);
 }
 
 uint32_t cores_on(void)

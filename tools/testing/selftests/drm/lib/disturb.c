@@ -12,6 +12,7 @@
 #include "hwmodel.h"
 #include "power.h"
 #include "reclaim.h"
+#include "text.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -104,16 +105,6 @@ static void look_around(struct world *world, const struct gpu *any, uint32_t *st
 	gpu_close(&gpu);
 }
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 static void reset(struct world *world, const struct gpu *any, uint32_t *state)
 {
 	struct gpu gpu;
@@ -126,7 +117,7 @@ static void reset(struct world *world, const struct gpu *any, uint32_t *state)
 		 gpu.node + strcspn(gpu.node, "0123456789"));
 	/* It may go between the two. */
 	gpu_close(&gpu);
-	if (!write_file(path, "1"))
+	if (!text_write(path, "1"))
 		atomic_fetch_add(&world->resets, 1);
 }
 
@@ -138,7 +129,7 @@ static void suspend(struct world *world, const struct gpu *any, uint32_t *state)
 	sleep_ms(number(state) % 30);
 	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/power/autosuspend_delay_ms",
 		 any->device);
-	write_file(path, delays[number(state) % COUNT(delays)]);
+	text_write(path, delays[number(state) % COUNT(delays)]);
 	if (number(state) % 8 == 0)
 		power_keep_on(any, true);
 	else

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "hwmodel.h"
+#include "text.h"
 
 bool hwmodel_present(void)
 {
@@ -86,17 +87,5 @@ int hwmodel_leaves(unsigned int as_nr, uint64_t va, size_t pages, uint64_t *leav
 
 int hwmodel_inject(const char *command)
 {
-	int fd = open(HWMODEL_DIR "/inject", O_WRONLY | O_CLOEXEC);
-	ssize_t written;
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	written = write(fd, command, strlen(command));
-	if (written < 0)
-		ret = -errno;
-	else if ((size_t)written != strlen(command))
-		ret = -EIO;
-	close(fd);
-	return ret;
+	return text_write(HWMODEL_DIR "/inject", command);
 }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "power.h"
+#include "text.h"
 
 void power_status_path(const struct gpu *gpu, char *path, size_t size)
 {
@@ -14,15 +12,7 @@ void power_status_path(const struct gpu *gpu, char *path, size_t size)
 
 void power_status(const char *path, char *status, size_t size)
 {
-	FILE *file = fopen(path, "r");
-
-	status[0] = '\0';
-	if (!file)
-		return;
-	if (!fgets(status, size, file))
-		status[0] = '\0';
-	status[strcspn(status, "\n")] = '\0';
-	fclose(file);
+	text_read(path, status, size);
 }
 
 bool is_off(const char *path)
@@ -45,27 +35,17 @@ bool wait_off(const char *path)
 	return true;
 }
 
-static int write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 int power_keep_on(const struct gpu *gpu, bool on)
 {
 	char path[160];
 
 	snprintf(path, sizeof(path), "/sys/bus/platform/devices/%s/power/control", gpu->device);
-	return write_text(path, on ? "on" : "auto");
+	return text_write(path, on ? "on" : "auto");
 }
 
 int power_write(const char *text)
 {
-	return write_text(POWER_LOG, text);
+	return text_write(POWER_LOG, text);
 }
 
 void power_lines(const char *first, char *out, size_t size)

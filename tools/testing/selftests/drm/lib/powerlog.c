@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "hwmodel.h"
 #include "powerlog.h"
+#include "text.h"
 
 int powerlog_write(const char *text)
 {
-	int fd = open(HWMODEL_DIR "/power", O_WRONLY | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
+	return text_write(HWMODEL_DIR "/power", text);
 }
 
 void powerlog_read(const struct switched *names, size_t count, char *out, size_t size)
