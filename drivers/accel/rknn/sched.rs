@@ -9,7 +9,9 @@
 //!
 //! Switching a core on allocates memory, so it cannot wait until a job runs. A submission keeps as many
 //! cores on as it can use ([`Ticket`]), from before its commit until its last job has ended; which of
-//! the cores that are on runs a job is decided later.
+//! the cores that are on runs a job is decided later. If such a core goes, another one is kept on in its
+//! place, for as long as there is a submission that it was kept on for: a job may wait for its turn long
+//! after that.
 //!
 //! # Locking
 //!
@@ -18,13 +20,14 @@
 //! # Ordering
 //!
 //! No core that is on is idle while a job waits for one: who makes a core idle looks for a job, and who
-//! brings a job looks for a core, under the same lock; who removes the core that was kept on for a job
-//! switches another one on. A core that was given a job is busy from then on, whatever happens before
+//! brings a job looks for a core, under the same lock; who removes a core that was kept on for a job
+//! switches another one on, or the first core that comes does. A core that was given a job is busy from then on, whatever happens before
 //! the job is on the hardware. When the system has slept, jobs are looked for as well.
 //!
 //! # Blocking
 //!
-//! [`Sched::leave`] and [`Sched::pause`] wait until the core is idle, and so for its job. Nothing else waits.
+//! [`Sched::leave`] and [`Sched::pause`] wait until the core is idle, and so for its job. [`Sched::leave`],
+//! [`Sched::join`] and [`Sched::tickets`] wait for cores that are switched on. Nothing else waits.
 
 use ::job::{
     MayBlock,
@@ -107,11 +110,22 @@ pub(crate) struct Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.active = None;
-        let mut state = self.sched.state.lock();
+        let unneeded = {
+            let mut state = self.sched.state.lock();
 
-        if let Some(seat) = state.seat(&self.core) {
-            seat.tickets = seat.tickets.saturating_sub(1);
-        }
+            if let Some(seat) = state.seat(&self.core) {
+                seat.tickets = seat.tickets.saturating_sub(1);
+                None
+            } else {
+                state.orphans = state.orphans.saturating_sub(1);
+                if state.orphans == 0 {
+                    state.substitute.take()
+                } else {
+                    None
+                }
+            }
+        };
+        drop(unneeded);
     }
 }
 
@@ -148,9 +162,19 @@ impl Client {
     }
 }
 
+/// A core that is kept on in place of those that are gone.
+struct Substitute {
+    core: Arc<Core>,
+    _active: Active,
+}
+
 struct State {
     seats: [Option<Seat>; MAX_CORES],
     clients: KVec<Client>,
+    /// Tickets for cores that are gone.
+    orphans: u32,
+    /// What they have instead; nothing only if there is no core, or none can be switched on.
+    substitute: Option<Substitute>,
     /// Counts what happens, so that there is an order.
     now: u64,
     next_id: u64,
@@ -243,6 +267,8 @@ impl Sched {
                     State {
                         seats: [const { None }; MAX_CORES],
                         clients: KVec::new(),
+                        orphans: 0,
+                        substitute: None,
                         now: 0,
                         next_id: 0,
                     },
@@ -260,18 +286,48 @@ impl Sched {
     ///
     /// `ENOSPC` if there are too many.
     pub(crate) fn join(&self, core: &Arc<Core>) -> Result {
-        let mut state = self.state.lock();
-        let seat = state.seats.iter_mut().find(|seat| seat.is_none());
+        {
+            let mut state = self.state.lock();
+            let seat = state.seats.iter_mut().find(|seat| seat.is_none());
 
-        *seat.ok_or(ENOSPC)? = Some(Seat {
-            core: core.clone(),
-            doing: Doing::Nothing,
-            leaving: false,
-            paused: false,
-            last: None,
-            tickets: 0,
-        });
+            *seat.ok_or(ENOSPC)? = Some(Seat {
+                core: core.clone(),
+                doing: Doing::Nothing,
+                leaving: false,
+                paused: false,
+                last: None,
+                tickets: 0,
+            });
+        }
+        self.substitute();
         Ok(())
+    }
+
+    /// Keeps a core on in place of those that are gone, if a submission needs it and none is.
+    fn substitute(&self) {
+        let needed = |state: &State| state.orphans != 0 && state.substitute.is_none();
+        let mut spare = None;
+
+        while needed(&self.state.lock()) {
+            spare = self.find_core(|core| {
+                let _active = core.handle().get().ok()?;
+                Some(Substitute {
+                    core: core.clone(),
+                    _active,
+                })
+            });
+            let Some(found) = &spare else {
+                break;
+            };
+            let mut state = self.state.lock();
+            let stays = state.seat(&found.core).is_some_and(|seat| !seat.leaving);
+
+            // Else it is just going as well.
+            if stays && needed(&state) {
+                state.substitute = spare.take();
+            }
+        }
+        drop(spare);
     }
 
     /// Starts what waits for a core, as far as there are idle ones that are on.
@@ -357,8 +413,8 @@ impl Sched {
         result.map(|()| tickets)
     }
 
-    /// Gives the core nothing more, waits until it is idle, and removes it. Jobs that wait while there
-    /// is no other core are handed to `fail`.
+    /// Gives the core nothing more, waits until it is idle, and removes it. Jobs that wait for a core while
+    /// there is no other one are handed to `fail`.
     pub(crate) fn leave(&self, core: &Arc<Core>, mut fail: impl FnMut(Arc<Work>)) {
         let is = |seat: &Seat| Arc::ptr_eq(&seat.core, core);
         let leaving = |state: &mut State| {
@@ -370,24 +426,27 @@ impl Sched {
         leaving(&mut self.state.lock());
         self.wait_idle(core);
 
-        let seat = {
+        let gone = {
             let mut state = self.state.lock();
             let seat = state
                 .seats
                 .iter_mut()
-                .find(|seat| seat.as_ref().is_some_and(is));
+                .find(|seat| seat.as_ref().is_some_and(is))
+                .and_then(Option::take);
 
-            seat.and_then(Option::take)
+            state.orphans += seat.as_ref().map_or(0, |seat| seat.tickets);
+            let substitute = state
+                .substitute
+                .take_if(|substitute| Arc::ptr_eq(&substitute.core, core));
+            (seat, substitute)
         };
-        drop(seat);
+        drop(gone);
 
         while let Some(work) = self.take_if_deserted() {
             fail(work);
         }
-        // It may have been kept on for jobs that wait.
-        let active = self.find_core(|core| core.handle().get().ok());
+        self.substitute();
         self.start_all();
-        drop(active);
     }
 
     fn wait_idle(&self, core: &Arc<Core>) {

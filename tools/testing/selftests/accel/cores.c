@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Cores that come and go while there is work, and the module that drives them. */
+#include <linux/dma-buf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "cores.h"
 #include "module.h"
 #include "suite.h"
+#include "text.h"
+
+/* Fences that signal when they are told to. */
+#define SW_SYNC		"/sys/kernel/debug/sync/sw_sync"
+
+struct sw_sync_fence {
+	uint32_t value;
+	char name[32];
+	int32_t fence;
+};
+
+#define SW_SYNC_CREATE_FENCE	_IOWR('W', 0, struct sw_sync_fence)
+#define SW_SYNC_INC		_IOW('W', 1, uint32_t)
 
 FIXTURE(cores) {
 	struct npu npu;
@@ -101,6 +116,67 @@ TEST_F(cores, jobs_that_wait_move_to_another_core)
 	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[0]));
 	EXPECT_EQ(4, tasks_since(&self->before));
 	EXPECT_EQ(0, hwmodel_since(&self->before, "npu_reset"));
+}
+
+/* Has whoever uses a buffer wait for a fence of somebody else. */
+static int delay_users(const struct npu_bo *bo, int fence)
+{
+	struct drm_prime_handle prime = { .handle = bo->handle, .flags = DRM_CLOEXEC | DRM_RDWR };
+	struct dma_buf_import_sync_file import = { .flags = DMA_BUF_SYNC_RW, .fd = fence };
+	int ret = npu_ioctl(bo->npu->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
+
+	if (ret)
+		return ret;
+	ret = npu_ioctl(prime.fd, DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &import);
+	close(prime.fd);
+	return ret;
+}
+
+/*
+ * A job that waits for somebody else comes to no core before that one is done. Until then there always is one that is
+ * on, although each goes that it could have had, and for a while all of them are gone.
+ */
+TEST_F(cores, a_job_has_a_core_when_its_turn_comes_whichever_are_gone)
+{
+	struct sw_sync_fence fence = { .value = 1 };
+	int timeline = open(SW_SYNC, O_RDWR | O_CLOEXEC);
+	uint32_t first;
+
+	if (timeline < 0)
+		SKIP(return, "needs CONFIG_SW_SYNC");
+	/* Off as soon as nobody needs them. */
+	for (uint32_t i = 0; i < 3; i++) {
+		char path[512];
+
+		ASSERT_EQ(0, core_attribute(i, "power/autosuspend_delay_ms", path, sizeof(path)));
+		ASSERT_EQ(0, text_write(path, "0"));
+	}
+	ASSERT_EQ(0, cores_wait_off());
+	ASSERT_EQ(0, npu_ioctl(timeline, SW_SYNC_CREATE_FENCE, &fence));
+	ASSERT_EQ(0, delay_users(&self->loaded[0].output, fence.fence));
+	close(fence.fence);
+	ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 1));
+	for (uint32_t n = 0; n < 3; n++) {
+		EXPECT_EQ(1, __builtin_popcount(cores_on()));
+		first = __builtin_ctz(cores_on() | 0x8);
+		ASSERT_GT(3, first);
+		ASSERT_EQ(0, core_unbind(first));
+	}
+	EXPECT_EQ(0, cores_on());
+	EXPECT_EQ(0, tasks_since(&self->before));
+	for (uint32_t i = 0; i < 3; i++)
+		ASSERT_EQ(0, core_bind(i));
+	first = cores_on();
+	for (uint32_t look = 0; look < 1000 && __builtin_popcount(first) != 1; look++) {
+		usleep(5000);
+		first = cores_on();
+	}
+	EXPECT_EQ(1, __builtin_popcount(first));
+	ASSERT_EQ(0, npu_ioctl(timeline, SW_SYNC_INC, &fence.value));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[0]));
+	EXPECT_EQ(1, tasks_since(&self->before));
+	EXPECT_EQ(0, cores_wait_off());
+	close(timeline);
 }
 
 TEST_F(cores, without_any_of_them_jobs_and_files_are_refused)
