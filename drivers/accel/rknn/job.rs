@@ -179,7 +179,7 @@ impl Job {
                     queue: lane.clone(),
                     outcome: Atomic::new(PENDING),
                 },
-                GFP_KERNEL,
+                GFP_KERNEL_ACCOUNT,
             )?,
             _buffers: buffers,
             _tickets: tickets.clone(),

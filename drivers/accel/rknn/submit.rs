@@ -29,6 +29,7 @@ use drm::{
     uobj, //
 };
 use kernel::{
+    alloc::Flags,
     prelude::*,
     rbtree::RBTree,
     sync::{
@@ -54,6 +55,11 @@ use crate::{
         LANES, //
     }, //
 };
+
+/// For what there is as much of as user space asks for: it is charged for it, and a failure is no news.
+fn user_sized() -> Flags {
+    GFP_KERNEL_ACCOUNT | __GFP_NOWARN
+}
 
 /// A buffer that one or several of the jobs name.
 struct Buffer {
@@ -100,14 +106,14 @@ impl Requests {
             drm::min_size!(uapi::drm_rocket_job, out_bo_handle_count),
         )?;
         let mut this = Self {
-            requests: KVVec::with_capacity(jobs.len(), GFP_KERNEL)?,
+            requests: KVVec::with_capacity(jobs.len(), user_sized())?,
             buffers: KVVec::new(),
             places: RBTree::new(),
         };
 
         for job in &jobs {
             let request = this.read_job(job, file)?;
-            this.requests.push(request, GFP_KERNEL)?;
+            this.requests.push(request, user_sized())?;
         }
         Ok(this)
     }
@@ -125,10 +131,10 @@ impl Requests {
             job.task_struct_size,
             drm::min_size!(uapi::drm_rocket_task, regcmd_count),
         )?;
-        let mut tasks = KVVec::with_capacity(raw.len(), GFP_KERNEL)?;
+        let mut tasks = KVVec::with_capacity(raw.len(), user_sized())?;
 
         for task in &raw {
-            tasks.push(Task::new(task.regcmd, task.regcmd_count)?, GFP_KERNEL)?;
+            tasks.push(Task::new(task.regcmd, task.regcmd_count)?, user_sized())?;
         }
         let mut accesses = KVVec::new();
 
@@ -174,7 +180,7 @@ impl Requests {
                     buffer: place,
                     write,
                 };
-                accesses.push(access, GFP_KERNEL)?;
+                accesses.push(access, user_sized())?;
             }
         }
         Ok(())
@@ -196,9 +202,10 @@ impl Requests {
                 writer: None,
                 readers: KVVec::new(),
             },
-            GFP_KERNEL,
+            user_sized(),
         )?;
-        self.places.try_create_and_insert(key, place, GFP_KERNEL)?;
+        self.places
+            .try_create_and_insert(key, place, user_sized())?;
         Ok(place)
     }
 }
@@ -279,12 +286,12 @@ fn prepare(
 
     for (index, request) in requests.iter_mut().enumerate() {
         let mut behind = [false; LANES];
-        let mut held = KVVec::with_capacity(request.accesses.len(), GFP_KERNEL)?;
+        let mut held = KVVec::with_capacity(request.accesses.len(), user_sized())?;
 
         for access in &request.accesses {
             let buffer = buffers.get(access.buffer).ok_or(EINVAL)?;
 
-            held.push(buffer.bo.clone(), GFP_KERNEL)?;
+            held.push(buffer.bo.clone(), user_sized())?;
             locked.for_each_fence(&buffer.bo, access.waits_for(), |fence| {
                 for (lane, behind) in behind.iter_mut().enumerate() {
                     *behind |= lanes.is_last(lane, fence);
@@ -314,7 +321,7 @@ fn prepare(
                 buffer.writer = Some(index);
                 buffer.readers.truncate(0);
             } else {
-                buffer.readers.push(index, GFP_KERNEL)?;
+                buffer.readers.push(index, user_sized())?;
             }
         }
         lanes.add(lane, index);
