@@ -79,7 +79,7 @@ struct Probing {
     any: bool,
     /// The node is there.
     node: bool,
-    /// The cores that are there snoop the CPU's caches.
+    /// All cores that are there snoop the CPU's caches.
     coherent: bool,
 }
 
@@ -163,8 +163,11 @@ impl Npu {
         let mut probing = self.probing.lock();
 
         probing.settled |= 1 << (index % u64::BITS);
-        probing.any |= well;
-        probing.coherent = coherent;
+        if well {
+            // One that does not is enough.
+            probing.coherent = coherent && (probing.coherent || !probing.any);
+            probing.any = true;
+        }
         if probing.node || !probing.any {
             return Ok(());
         }
@@ -176,7 +179,7 @@ impl Npu {
                 .enqueue_delayed::<_, PATIENCE>(self.clone(), msecs_to_jiffies(PATIENCE_MS));
             return Ok(());
         }
-        self.show(coherent)?;
+        self.show(probing.coherent)?;
         probing.node = true;
         Ok(())
     }
