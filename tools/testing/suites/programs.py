@@ -149,6 +149,24 @@ def noncoherent(run, count):
         count.check(status == 0, f"{label}: {STATUS.get(status, f'status {status}')}")
 
 
+def noncoherent_npu(run, count):
+    """Long: what the NPU's drivers ask for the CPU's caches, with need and without, in a kernel that watches the DMA API."""
+    other = Run("tt")
+    subprocess.run([str(TOP / "scripts/build"), "--kernel", other.kind, *BUILD, "watched"], check=True)
+    settings = subprocess.run([str(TOP / "scripts/provision"), "env", other.kind], check=True, stdout=subprocess.PIPE,
+                              text=True).stdout
+    kernel = re.search(r"^KBUILD_DIR=(.*)$", settings, re.M)[1]
+    for tree in ("soc-npu-noncoherent", "soc"):
+        for driver, needed in (("rocket", [f"{kernel}/drivers/gpu/drm/scheduler/gpu-sched.ko"]), ("rknn", [])):
+            modules = [*needed, str(other.out / "exporter/dmawatch.ko"), str(other.out / f"watched/{driver}.ko")]
+            name = f"cache-{driver}-{tree}"
+            status, output = other.guest(name, [str(other.out / "selftests-npu/cache")], driver="none", options=[
+                "--tree", tree, *(option for module in modules for option in ("--insmod", module))])
+            seen = tap(output, count, name)
+            if not seen or status and (status in STATUS or not count.failures):
+                count.failures.append(f"{name}: {STATUS.get(status, f'status {status}')}, {seen} results")
+
+
 def demo(driver, directory="selftests"):
     def suite(run, count):
         status, output = run.guest(f"demo-{driver}", [str(run.out / directory / "demo")], driver=driver)
