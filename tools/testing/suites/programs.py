@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import time
 
 from suites.base import BUILD, STATUS, TOP, Count, Run, tap
 
@@ -94,10 +95,14 @@ CONFIGURATIONS = [
 
 def configurations(run, count):
     """Long: a G310, a GPU of architecture 14, and one with a fused-off core, with each of the drivers."""
-    for driver in ("panthor", "mali_csf"):
-        for tree, programs in CONFIGURATIONS:
-            for program in programs:
-                selftest(run, count, driver, program, tree=tree)
+    todo = [(driver, tree, program) for driver in ("panthor", "mali_csf")
+            for tree, programs in CONFIGURATIONS for program in programs]
+    for nr, (driver, tree, program) in enumerate(todo):
+        seen, begin = Count(), time.monotonic()
+        selftest(run, seen, driver, program, tree=tree)
+        print(f"       {tree}: {driver} {nr + 1}/{len(todo)} {program}: {seen.passed} passed, {len(seen.failures)} failed "
+              f"({time.monotonic() - begin:.0f} s)", flush=True)
+        count.add(seen)
 
 
 def trees_npu(run, count):
