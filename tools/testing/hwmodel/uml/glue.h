@@ -95,6 +95,11 @@ int soc_power_init(struct device *dev);
 void soc_power_show_log(struct seq_file *m);
 void soc_power_clear_log(void);
 int soc_power_refuse(const char *name, unsigned int count);
+/* Notes that @name goes on or off. An error if it shall refuse. */
+int soc_power_note(const char *name, bool on);
+/* Notes that @name gets another rate or voltage. An error if "=@name" shall refuse. */
+int soc_power_note_value(const char *name, unsigned long value);
+int soc_domain_init(struct device *dev, struct device_node *np);
 int soc_fuses_init(struct device *dev);
 void soc_debug_init(void);
 
