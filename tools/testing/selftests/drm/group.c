@@ -170,19 +170,14 @@ TEST_F(group, more_groups_than_slots_all_get_their_work_done)
 	rig_release(&rig);
 }
 
-/*
- * All of them busy at the same time, so that none gives its slot away of its own will: the
- * scheduler has to take turns, and a group has to go on where it was when it comes back.
- */
-TEST_F(group, busy_groups_take_turns_and_lose_nothing)
+/* How many of so many groups that are busy at the same time do not get to run, or not to the right end. */
+static uint32_t take_turns(struct __test_metadata *_metadata, const struct gpu *gpu, uint32_t count)
 {
-	enum { STEPS = 8 };
-	uint32_t count = self->csif.csg_slot_count + 2;
-	uint32_t group[64], sync[64];
+	uint32_t group[64], sync[64], wrong = 0;
 	struct rig rig;
 
 	ASSERT_GE(64, count);
-	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
+	ASSERT_EQ(0, rig_open_on(&rig, gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
 	for (uint32_t i = 0; i < count; i++) {
 		struct cs cs = cs_at((char *)rig.code.map + i * 1024, 1024);
 		uint64_t mine = rig.data.va + i * 64;
@@ -211,15 +206,35 @@ TEST_F(group, busy_groups_take_turns_and_lose_nothing)
 			break;
 	}
 	for (uint32_t i = 0; i < count; i++)
-		EXPECT_EQ(1000 * i + 1, rig.data.u32[i * 16 + 1]);
+		wrong += rig.data.u32[i * 16 + 1] != 1000 * i + 1;
 	for (uint32_t i = 0; i < count; i++)
 		rig.data.u32[i * 16] = 1;
 	for (uint32_t i = 0; i < count; i++) {
 		EXPECT_EQ(0, sync_wait(&rig.gpu, sync[i], 0, PATIENCE));
-		EXPECT_EQ(1, sync_status(&rig.gpu, sync[i]));
-		EXPECT_EQ(1000 * i + 2, rig.data.u32[i * 16 + 2]);
+		wrong += sync_status(&rig.gpu, sync[i]) != 1 || rig.data.u32[i * 16 + 2] != 1000 * i + 2;
 	}
 	rig_release(&rig);
+	return wrong;
+}
+
+/*
+ * All of them busy at the same time, so that none gives its slot away of its own will: the
+ * scheduler has to take turns, and a group has to go on where it was when it comes back.
+ * A job ends when it has run for 5 s: a try that takes nearly as long, on a machine that is busy elsewhere,
+ * is repeated.
+ */
+TEST_F_TIMEOUT(group, busy_groups_take_turns_and_lose_nothing, 120)
+{
+	const int64_t limit = 4 * SECOND;
+	int64_t took = limit + 1;
+	uint32_t wrong = 1;
+
+	for (int i = 0; i < 10 && wrong && took > limit; i++) {
+		took = now_ns();
+		wrong = take_turns(_metadata, &self->gpu, self->csif.csg_slot_count + 2);
+		took = now_ns() - took;
+	}
+	EXPECT_EQ(0, wrong);
 }
 
 TEST_F(group, a_realtime_group_does_not_wait_for_busy_ones)
