@@ -46,14 +46,20 @@ class Run:
         self.logs.mkdir(parents=True, exist_ok=True)
         self.jobs = int(os.environ.get("STRESS_JOBS") or 100000)
 
-    def guest(self, name, command, driver="mali_csf", timeout=120, options=()):
-        """Runs a command in a guest of its own; returns its status and its output."""
+    def guest(self, name, command, driver="mali_csf", timeout=120, options=(), progress=None):
+        """Runs a command in a guest of its own; returns its status and its output. Prints what `progress` finds in it."""
         slow = 1 if self.kind == "smp" else 6
         line = [GUEST, "run", "--kernel", self.kind, "--driver", driver, "--timeout", str(timeout * slow), "--log",
                 str(self.logs / f"{name}.kernel"), *options, "--", *command]
-        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-        (self.logs / f"{name}.output").write_text(shlex.join(line) + "\n" + done.stdout)
-        return done.returncode, done.stdout
+        output = []
+        with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as process:
+            for text in process.stdout:
+                output.append(text)
+                if progress and (found := re.search(progress, text)):
+                    print(f"       {name}: {found[1]}", flush=True)
+        output = "".join(output)
+        (self.logs / f"{name}.output").write_text(shlex.join(line) + "\n" + output)
+        return process.returncode, output
 
     def kernel_log(self, name):
         path = self.logs / f"{name}.kernel"

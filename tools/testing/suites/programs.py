@@ -87,8 +87,8 @@ def trees(driver):
 
 # Other GPUs than the usual one, and what depends on which GPU it is.
 CONFIGURATIONS = [
-    ("soc-g310", ("query", "group", "program", "reset", "power")),
-    ("soc-g1", ("query", "group", "program", "reset", "power", "pwr", "heap", "devfreq")),
+    ("soc-g310", ("query", "group", "program", "reset", "answers", "power")),
+    ("soc-g1", ("query", "group", "program", "reset", "answers", "power", "pwr", "heap", "devfreq")),
     ("soc-fuses", ("query", "group")),
 ]
 
@@ -137,7 +137,8 @@ def rebind(run, count):
     """Long: the GPU's driver is unbound and bound a thousand times (REBINDS=N: how often)."""
     often = os.environ.get("REBINDS") or "1000"
     command = ["env", f"DRM_TEST_REBINDS={often}", str(run.out / "selftests/stress"), "-t", "binds_and_unbinds_leave_nothing"]
-    status, output = run.guest("rebind", command, timeout=1800, options=["--leaks"] if run.kind == "debug" else [])
+    status, output = run.guest("rebind", command, timeout=1800, options=["--leaks"] if run.kind == "debug" else [],
+                               progress=r"(\d+ of \d+ cycles)")
     seen = tap(output, count, "rebind")
     if not seen or status and not count.failures:
         count.failures.append(f"rebind: {STATUS.get(status, f'status {status}')}, {seen} results")

@@ -123,6 +123,8 @@ TEST_F_TIMEOUT(stress, binds_and_unbinds_leave_nothing, LIMIT)
 	for (int i = 0; i < count; i++) {
 		struct gpu gone;
 
+		if (i && i % 100 == 0)
+			TH_LOG("%d of %d cycles", i, count);
 		/* Every tenth time it has worked, and is on. */
 		if (i % 10 == 0)
 			ASSERT_EQ(1, one_job(&gpu, i));
