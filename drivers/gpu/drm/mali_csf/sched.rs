@@ -46,7 +46,6 @@ use kernel::sync::{
 };
 use kernel::time::{
     msecs_to_jiffies,
-    Delta,
     Instant,
     Jiffies,
     Monotonic, //
@@ -64,6 +63,7 @@ use soc::devfreq::Work as Load;
 use soc::wq;
 
 pub(crate) mod apply;
+mod cost;
 mod evacuate;
 pub(crate) mod events;
 pub(crate) mod policy;
@@ -72,11 +72,12 @@ pub(crate) mod roster;
 mod shares;
 mod starved;
 mod state;
+mod timer;
 
 use crate::driver::Device;
 use crate::group::state::Status;
-use crate::group::wait::Verdict;
 use crate::group::Group;
+use cost::Cost;
 use policy::{
     Snapshot,
     MAX_SLOTS, //
@@ -91,63 +92,16 @@ use state::{
     Seen,
     State, //
 };
-
-/// Length of a scheduling period.
-const PERIOD: Delta = Delta::from_millis(10);
-
-/// A period is over when no more than this is left of it: timers tick in jiffies, and whoever misses one
-/// by a bit waits for the next.
-const ROUNDING: Delta = Delta::from_millis(1);
+use timer::{
+    Timer,
+    PERIOD,
+    ROUNDING, //
+};
 
 /// Work item identities.
 const TICK: u64 = 0;
 const REAP: u64 = 1;
 const FEED: u64 = 2;
-
-/// When the next decision is due.
-struct Timer {
-    /// Never again.
-    closed: bool,
-    /// A tick was asked for at once; later ones don't postpone it.
-    urgent: bool,
-    /// One is due after a while.
-    due: bool,
-}
-
-/// What decisions have cost since probe.
-struct Cost {
-    decisions: Atomic<u64>,
-    looked_at: Atomic<u64>,
-    /// Looks at sync objects, by what was found.
-    waits_over: Atomic<u64>,
-    waits_on: Atomic<u64>,
-    waits_unknown: Atomic<u64>,
-    /// Chunks of tiler heaps whose groups had left their slots meanwhile.
-    chunks_late: Atomic<u64>,
-}
-
-impl Cost {
-    fn new() -> Self {
-        Self {
-            decisions: Atomic::new(0),
-            looked_at: Atomic::new(0),
-            waits_over: Atomic::new(0),
-            waits_on: Atomic::new(0),
-            waits_unknown: Atomic::new(0),
-            chunks_late: Atomic::new(0),
-        }
-    }
-
-    /// A sync object was looked at.
-    fn note(&self, verdict: Verdict) {
-        let counter = match verdict {
-            Verdict::Over => &self.waits_over,
-            Verdict::Waits => &self.waits_on,
-            Verdict::Unknown => &self.waits_unknown,
-        };
-        counter.fetch_add(1u64, Relaxed);
-    }
-}
 
 /// What the scheduler's work items and the groups share. It doesn't own the job queues' workers.
 #[pin_data]
@@ -238,36 +192,6 @@ impl Core {
     /// A stamp for the order of waiting: grows with every call.
     pub(crate) fn stamp(&self) -> u64 {
         self.stamps.fetch_add(1u64, Relaxed)
-    }
-
-    /// Something has changed that a decision depends on: decide as soon as possible.
-    pub(crate) fn kick(self: &Arc<Self>) {
-        let mut timer = self.timer.lock();
-        if !timer.closed && !timer.urgent {
-            timer.urgent = true;
-            wq::mod_delayed::<_, TICK>(&self.wq, self.clone(), 0);
-        }
-    }
-
-    /// The next decision is due after `delay`, unless one is due at once anyway.
-    fn schedule(self: &Arc<Self>, delay: Option<Jiffies>) {
-        let Some(delay) = delay else { return };
-        let mut timer = self.timer.lock();
-        if !timer.closed && !timer.urgent {
-            timer.due = true;
-            wq::mod_delayed::<_, TICK>(&self.wq, self.clone(), delay);
-        }
-    }
-
-    /// A group in a slot that was idle at the last decision has work: if nothing else is due, see
-    /// after a period whether there are others that it should take turns with.
-    pub(crate) fn resume_tick(self: &Arc<Self>) {
-        let mut timer = self.timer.lock();
-        if !timer.closed && !timer.urgent && !timer.due {
-            timer.due = true;
-            let millis = u32::try_from(PERIOD.as_millis_ceil()).unwrap_or(0);
-            wq::mod_delayed::<_, TICK>(&self.wq, self.clone(), msecs_to_jiffies(millis));
-        }
     }
 
     /// A group in a slot has work for the GPU.
@@ -478,14 +402,7 @@ impl Scheduler {
                     "mali_csf::sched::State"
                 ),
                 residents <- new_mutex!([const { None }; MAX_SLOTS], "mali_csf::sched::residents"),
-                timer <- new_spinlock!(
-                    Timer {
-                        closed: false,
-                        urgent: false,
-                        due: false,
-                    },
-                    "mali_csf::sched::Timer"
-                ),
+                timer <- new_spinlock!(Timer::new(), "mali_csf::sched::Timer"),
                 news <- News::new(),
                 cost: Cost::new(),
                 stamps: Atomic::new(0),
