@@ -314,7 +314,13 @@ TEST_F_TIMEOUT(devfreq, the_rate_goes_up_under_load_and_down_without, 120)
 	}
 }
 
-/* The group sits in a slot, and the GPU has nothing to do. Then somebody lets it go on. */
+/*
+ * The group sits in a slot, and the GPU has nothing to do. Then somebody lets it go on.
+ *
+ * The C driver may fail to notice: when the wait of a group in a slot is over, nothing asks for a tick, which is where it
+ * looks for load. It counts on the one for the idle group that has ended the wait, and that can come first: then the rate
+ * stays low until the job is out of time.
+ */
 TEST_F_TIMEOUT(devfreq, a_group_that_waits_for_another_is_no_load_until_it_goes_on, 120)
 {
 	struct rig *rig = &self->rig;
