@@ -80,16 +80,22 @@ static long late_chunks(const struct gpu *gpu)
 
 TEST_F(heap, what_fits_into_the_first_chunk_needs_no_other)
 {
+	unsigned int before = heap_chunks(&self->rig.gpu);
+
 	ASSERT_EQ(1, draw(&self->rig, self->tiler, self->heap.tiler_heap_ctx_gpu_va, CHUNK / 2));
 	EXPECT_EQ(self->heap.first_heap_chunk_gpu_va, self->desc[1]);
+	EXPECT_EQ(before, heap_chunks(&self->rig.gpu));
 }
 
 TEST_F(heap, a_draw_that_does_not_fit_makes_it_grow)
 {
 	uint64_t first = self->heap.first_heap_chunk_gpu_va;
+	unsigned int before = heap_chunks(&self->rig.gpu);
 
 	ASSERT_EQ(1, draw(&self->rig, self->tiler, self->heap.tiler_heap_ctx_gpu_va,
 			  2 * CHUNK + CHUNK / 2));
+	if (before)
+		EXPECT_EQ(before + 2, heap_chunks(&self->rig.gpu));
 	EXPECT_NE(first, self->desc[1]);
 	EXPECT_EQ(0, self->desc[1] % 4096);
 	EXPECT_EQ(self->desc[1] + CHUNK, self->desc[3]);
@@ -97,9 +103,12 @@ TEST_F(heap, a_draw_that_does_not_fit_makes_it_grow)
 
 TEST_F(heap, growth_beyond_the_maximum_is_fatal_without_a_handler)
 {
+	unsigned int before = heap_chunks(&self->rig.gpu);
 	uint32_t state = 0, fatal = 0;
 
-	EXPECT_GT(0, draw(&self->rig, self->tiler, self->heap.tiler_heap_ctx_gpu_va, 4 * CHUNK));
+	EXPECT_EQ(-EINVAL, draw(&self->rig, self->tiler, self->heap.tiler_heap_ctx_gpu_va, 4 * CHUNK));
+	if (before)
+		EXPECT_EQ(before + self->heap.max_chunks - 1, heap_chunks(&self->rig.gpu));
 	EXPECT_EQ(0, group_state(&self->rig.gpu, self->rig.group, &state, &fatal));
 	EXPECT_EQ(DRM_PANTHOR_GROUP_STATE_FATAL_FAULT, state);
 	EXPECT_EQ(1, fatal);
@@ -109,7 +118,7 @@ TEST_F(heap, growth_of_something_that_is_no_heap_is_fatal)
 {
 	uint32_t state = 0, fatal = 0;
 
-	EXPECT_GT(0, draw(&self->rig, self->tiler, self->rig.data.va + 0x2000, 2 * CHUNK));
+	EXPECT_EQ(-EINVAL, draw(&self->rig, self->tiler, self->rig.data.va + 0x2000, 2 * CHUNK));
 	EXPECT_EQ(0, group_state(&self->rig.gpu, self->rig.group, &state, &fatal));
 	EXPECT_EQ(DRM_PANTHOR_GROUP_STATE_FATAL_FAULT, state);
 }
@@ -169,7 +178,7 @@ TEST_F(heap, a_handler_that_gives_nothing_back_is_the_end_of_its_group_only)
 	cs_move32(&cs, 66, cs_bytes(&handler));
 	cs_set_oom_handler(&cs, 64, 66);
 	heap_pass(&cs, self->tiler, self->heap.tiler_heap_ctx_gpu_va, 10 * CHUNK);
-	EXPECT_GT(0, rig_run(rig, 0, &cs));
+	EXPECT_EQ(-EINVAL, rig_run(rig, 0, &cs));
 	cs = rig_stream(&other, 0);
 	cs_put32(&cs, other.data.va, 5);
 	EXPECT_EQ(1, rig_run(&other, 0, &cs));
@@ -212,8 +221,9 @@ TEST_F_TIMEOUT(heap, a_chunk_that_comes_too_late_is_given_back, 120)
 			ASSERT_EQ(0, sync_wait(&rig->gpu, sync[i], 0, PATIENCE));
 			EXPECT_EQ(1, sync_status(&rig->gpu, sync[i]));
 		}
+		/* Each tiler has used its heap up to the last byte, and no heap has more than its tiler knows of. */
 		if (before)
-			EXPECT_GE(before + MANY * DEEP, heap_chunks(&rig->gpu));
+			EXPECT_EQ(before + MANY * DEEP, heap_chunks_once_they_are(&rig->gpu, before + MANY * DEEP));
 		for (uint32_t i = 0; i < MANY; i++)
 			ASSERT_EQ(0, heap_destroy(rig, heap[i].handle));
 		last = late_chunks(&rig->gpu);
