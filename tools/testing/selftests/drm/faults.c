@@ -3,10 +3,10 @@
  * Jobs that go wrong. Each test has a healthy group of another file and another VM at work all the
  * time, whose results have to come out right: a fault is the business of the guilty group only.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "kmsg.h"
 #include "suite.h"
 
 #define NOWHERE		0x7000000000ull		/* nothing is ever mapped there */
@@ -142,32 +142,6 @@ TEST_F(fault, an_access_after_the_unmap_is_fatal_even_if_it_was_cached)
 	EXPECT_EQ(2, rig->data.u32[PAGE / 4]);
 }
 
-/* The next line of the kernel's log that has @text in it; from there on in @line. -ETIME if none. */
-static int log_line(int kmsg, const char *text, char *line, size_t size)
-{
-	int64_t end = now_ns() + PATIENCE;
-
-	while (now_ns() < end) {
-		ssize_t len = read(kmsg, line, size - 1);
-		char *found;
-
-		if (len < 0 && errno == EAGAIN) {
-			sleep_ms(1);
-			continue;
-		}
-		/* Overtaken by the writers: EPIPE, and the next read goes on with what is left. */
-		if (len < 0)
-			continue;
-		line[len] = '\0';
-		found = strstr(line, text);
-		if (found) {
-			memmove(line, found, strlen(found) + 1);
-			return 0;
-		}
-	}
-	return -ETIME;
-}
-
 /* By rule E1: one who reads the log sees at which level the tables end. */
 TEST_F(fault, the_log_says_what_the_tables_hold_where_it_happened)
 {
@@ -177,9 +151,8 @@ TEST_F(fault, the_log_says_what_the_tables_hold_where_it_happened)
 	int kmsg;
 
 	KNOWN_C_DEFECT(&rig->gpu, "a fault report does not show the tables");
-	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	kmsg = kmsg_open();
 	ASSERT_LE(0, kmsg);
-	ASSERT_LE(0, lseek(kmsg, 0, SEEK_END));
 	/* Its neighbour is mapped, so there are tables of all levels. */
 	ASSERT_EQ(0, vm_map(&rig->gpu, rig->vm, rig->data.handle, 0, NOWHERE, PAGE,
 			    DRM_PANTHOR_VM_BIND_OP_MAP_NOEXEC));
@@ -187,7 +160,7 @@ TEST_F(fault, the_log_says_what_the_tables_hold_where_it_happened)
 	ASSERT_EQ(0, rig_submit(rig, 0, &self->cs));
 	expect_fatal(_metadata, rig);
 	snprintf(text, sizeof(text), "page table entries for 0x%llx: ", NOWHERE + PAGE);
-	ASSERT_EQ(0, log_line(kmsg, text, line, sizeof(line)));
+	ASSERT_EQ(0, kmsg_find(kmsg, text, line, sizeof(line)));
 	ASSERT_EQ(4, sscanf(line + strlen(text), "%llx %llx %llx %llx", &l0, &l1, &l2, &l3)) {
 		TH_LOG("%s", line);
 	}
