@@ -586,7 +586,7 @@ impl Gpu {
             Misbehaviour::AsDelay(ns) => bus.mmu.inject_delay(ns),
             Misbehaviour::IrqDrop(line, n) => bus.env.irqs.inject_drop(line, n),
             Misbehaviour::IrqRepeat(line, n) => bus.env.irqs.inject_repeat(line.into(), n),
-            Misbehaviour::FaultVa { as_nr, va } if !bus.mmu.inject_fault(as_nr, va) => {
+            Misbehaviour::FaultVa { as_nr, va, code } if !bus.mmu.inject_fault(as_nr, va, code) => {
                 return Err(InjectError::Argument);
             }
             Misbehaviour::FaultVa { .. } => (),

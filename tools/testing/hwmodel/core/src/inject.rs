@@ -6,6 +6,7 @@ use core::fmt;
 use core::str::SplitAsciiWhitespace;
 
 use crate::host::Line;
+use crate::mmu::walk::TRANSLATION_FAULT;
 
 /// Why a line was not understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +71,8 @@ pub const HELP: &[(&str, &str)] = &[
         "the next served events are raised once more",
     ),
     (
-        "fault va AS VA",
-        "the next access to this page of the address space faults",
+        "fault va AS VA [TYPE]",
+        "the next access to this page of the address space faults, with this exception type (0xc3)",
     ),
     (
         "fault gpu CODE ADDRESS",
@@ -117,6 +118,8 @@ pub enum Misbehaviour {
         as_nr: u8,
         /// Any address in the page.
         va: u64,
+        /// EXCEPTION_TYPE of AS_FAULTSTATUS.
+        code: u8,
     },
     /// A GPU fault.
     FaultGpu {
@@ -214,6 +217,10 @@ impl Misbehaviour {
             ("fault", "va") => Misbehaviour::FaultVa {
                 as_nr: number8(words.next())?,
                 va: number(words.next())?,
+                code: match words.next() {
+                    None => TRANSLATION_FAULT + 3,
+                    word => number8(word)?,
+                },
             },
             ("fault", "gpu") => Misbehaviour::FaultGpu {
                 code: number32(words.next())?,

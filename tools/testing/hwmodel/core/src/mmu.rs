@@ -166,10 +166,10 @@ impl Mmu {
         }
     }
 
-    pub(crate) fn inject_fault(&mut self, as_nr: u8, va: u64) -> bool {
+    pub(crate) fn inject_fault(&mut self, as_nr: u8, va: u64, code: u8) -> bool {
         match self.spaces.get_mut(usize::from(as_nr)) {
             Some(space) => {
-                space.injected = Some(va & !(PAGE - 1));
+                space.injected = Some((va & !(PAGE - 1), code));
                 true
             }
             None => false,
@@ -318,11 +318,10 @@ impl Mmu {
         if space.is_updating() || space.is_locked(va) {
             return Err(MmuError::Stalled);
         }
-        if space.injected == Some(va & !(PAGE - 1)) {
-            if !space.faulted {
-                space.injected = None;
+        if let Some((page, code)) = space.injected {
+            if page == va & !(PAGE - 1) {
+                return Err(space.fault(env, who, va, access, code));
             }
-            return Err(space.fault(env, who, va, access, walk::TRANSLATION_FAULT + 3));
         }
         let table = match space.mode {
             Mode::Unmapped => return Err(MmuError::Aborted),

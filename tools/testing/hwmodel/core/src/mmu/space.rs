@@ -87,8 +87,8 @@ pub struct Space {
     pub faulted: bool,
     /// Commands that shall hang.
     pub hangs: u32,
-    /// The next access to this page faults.
-    pub injected: Option<u64>,
+    /// Accesses to this page fault, with this EXCEPTION_TYPE, until that has been reported and an UPDATE came.
+    pub injected: Option<(u64, u8)>,
     /// Cached translations.
     pub tlb: Tlb,
     /// Written and perhaps not in memory yet.
@@ -355,7 +355,9 @@ impl Space {
             );
         }
         self.region = None;
-        self.faulted = false;
+        if core::mem::take(&mut self.faulted) {
+            self.injected = None;
+        }
         self.tlb.clear();
         self.dirty.clean();
         env.count(Counter::TlbInvalidate);

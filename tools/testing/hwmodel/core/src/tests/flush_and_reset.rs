@@ -226,6 +226,7 @@ fn lines_of_misbehaviour_that_make_no_sense_are_refused() {
         ("as hang 16", Argument),
         ("as hang 256", Argument),
         ("fault va 99 0x1000", Argument),
+        ("fault va 1 0x1000 0x100", Argument),
         ("irq drop door 1", Argument),
         ("irq drop", Missing),
         ("flush hang 0", Argument),

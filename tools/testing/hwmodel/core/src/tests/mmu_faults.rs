@@ -328,6 +328,12 @@ fn an_address_faults_on_request_and_once() {
     m.load(1, VA).unwrap();
     m.inject("fault va 1 0x123456008");
     assert_eq!(code(m.load(1, VA + 16)), 0xc3);
+    // As with tables that do not permit it, it is no better a moment later.
+    assert_eq!(m.load(1, VA), Err(MmuError::Stalled));
+    m.enable(1, root);
+    m.load(1, VA).unwrap();
+    m.inject("fault va 1 0x123456008 0xea");
+    assert_eq!(code(m.load(1, VA)), 0xea);
     m.enable(1, root);
     m.load(1, VA).unwrap();
     m.assert_clean();
