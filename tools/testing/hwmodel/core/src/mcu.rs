@@ -23,6 +23,7 @@ pub mod layout;
 
 mod boot;
 mod events;
+mod exception;
 mod faults;
 mod global;
 mod group;
@@ -431,12 +432,11 @@ impl Mcu {
             return;
         };
         let index = usize::from(exception.stream);
-        let group = self.groups.get_mut(usize::from(exception.group));
-        let Some(group) = group.filter(|g| g.active) else {
-            return;
-        };
-        let running = group.streams.get(index).is_some_and(|s| s.started);
-        if running {
+        let started = |group: &Group| group.streams.get(index).is_some_and(|s| s.started);
+        let group = (0..)
+            .zip(&mut self.groups)
+            .find(|(slot, g)| g.active && exception.is_for(*slot, g.as_nr) && started(g));
+        if let Some((_, group)) = group {
             self.faults.exception = None;
             group.fail(index, exception.trouble());
         }

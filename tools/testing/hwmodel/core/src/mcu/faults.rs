@@ -4,10 +4,10 @@
 
 use core::str::SplitAsciiWhitespace;
 
+use super::exception::Exception;
 use super::layout::cs_in;
 use super::layout::csg_in;
 use super::layout::glb_in;
-use crate::cs::Trouble;
 use crate::inject::end;
 use crate::inject::number;
 use crate::inject::number32;
@@ -175,33 +175,6 @@ const EVENTS: [(&str, Event); 7] = [
     ),
 ];
 
-/// A stream exception that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Exception {
-    /// Group slot.
-    pub(crate) group: u8,
-    /// Stream in it.
-    pub(crate) stream: u8,
-    /// Exception type.
-    pub(crate) kind: u8,
-    /// Fatal, not just a fault.
-    pub(crate) fatal: bool,
-    /// Not now, but when its group leaves the slot.
-    pub(crate) leaving: bool,
-}
-
-impl Exception {
-    /// For the stream.
-    pub(crate) fn trouble(&self) -> Trouble {
-        let (kind, info) = (self.kind, 0);
-        if self.fatal {
-            Trouble::Fatal { kind, info }
-        } else {
-            Trouble::Fault { kind, info }
-        }
-    }
-}
-
 /// What is wrong with the firmware.
 pub(crate) struct Faults {
     /// Boots never complete.
@@ -353,28 +326,6 @@ impl Faults {
         }
     }
 
-    fn is_fatal(word: &str) -> Result<bool, InjectError> {
-        match word {
-            "fatal" => Ok(true),
-            "fault" => Ok(false),
-            _ => Err(InjectError::Unknown),
-        }
-    }
-
-    fn exception(
-        words: &mut SplitAsciiWhitespace<'_>,
-        fatal: bool,
-        leaving: bool,
-    ) -> Result<Exception, InjectError> {
-        Ok(Exception {
-            group: number8(words.next())?,
-            stream: number8(words.next())?,
-            kind: number8(words.next())?,
-            fatal,
-            leaving,
-        })
-    }
-
     /// Parses the words after `mcu`.
     pub(crate) fn parse(
         &mut self,
@@ -449,12 +400,11 @@ impl Faults {
                 _ => return Err(InjectError::Unknown),
             },
             "leaving" => {
-                let fatal = Self::is_fatal(second()?)?;
-                self.exception = Some(Self::exception(words, fatal, true)?);
+                let kind = second()?;
+                self.exception = Some(Exception::parse(kind, words, true)?);
             }
             "fatal" | "fault" => {
-                let fatal = Self::is_fatal(first)?;
-                self.exception = Some(Self::exception(words, fatal, false)?);
+                self.exception = Some(Exception::parse(first, words, false)?);
             }
             "event" => {
                 let what = second()?;

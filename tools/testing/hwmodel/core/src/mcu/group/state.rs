@@ -2,7 +2,7 @@
 
 //! State changes of a group: what it is configured with, and how it gets on its slot and off it.
 
-use super::super::faults::Exception;
+use super::super::exception::Exception;
 use super::super::iface;
 use super::super::iface::Blocks;
 use super::super::iface::Hitch;
@@ -133,7 +133,7 @@ impl Group {
 
     /// An exception that was asked for when the group leaves.
     fn fail_on_leaving(&mut self, ctl: &mut Ctl<'_>) {
-        let due = |e: &Exception| e.leaving && e.group == ctl.id;
+        let due = |e: &Exception| e.leaving && e.is_for(ctl.id, self.as_nr);
         let Some(exception) = ctl.faults.exception.filter(due) else {
             return;
         };
