@@ -36,6 +36,8 @@
 #define SUPPLY_NPU		0x024
 #define MICROVOLTS		0x028
 #define RATE			0x02c
+#define FUSES			0x030
+#define OLD_IOMMUS		0x034
 #define CLOCK(n)		(0x100 + 4 * (n))
 #define RESET(n)		(0x180 + 4 * (n))
 #define DOMAIN(n)		(0x200 + 4 * (n))
@@ -59,6 +61,9 @@ enum command {
 	COMMAND_CLEAR_COUNTERS,
 	COMMAND_CLEAR_RECORDS,
 	COMMAND_LEAVES,
+	COMMAND_PWR,
+	COMMAND_CLEAR_PWR,
+	COMMAND_CHOOSE,
 };
 
 struct pci_dev *soc_function;
@@ -117,6 +122,16 @@ void model_set_power_domain(u32 domain, bool on)
 	soc_control_write(DOMAIN(domain), on);
 }
 
+void model_fuse(u64 cores)
+{
+	soc_control_write(FUSES, cores);
+}
+
+void model_set_old_iommus(void)
+{
+	soc_control_write(OLD_IOMMUS, true);
+}
+
 void model_set_reset(u32 line, bool asserted)
 {
 	soc_control_write(RESET(line), asserted);
@@ -155,6 +170,17 @@ void model_show_inject(struct seq_file *m)
 	soc_command_show(m, COMMAND_HELP);
 }
 
+void model_show_pwr(struct seq_file *m)
+{
+	soc_command_show(m, COMMAND_PWR);
+}
+
+void model_clear_pwr(void)
+{
+	guard(mutex)(&soc_command_lock);
+	soc_command(COMMAND_CLEAR_PWR);
+}
+
 void model_clear_counters(void)
 {
 	guard(mutex)(&soc_command_lock);
@@ -167,12 +193,25 @@ void model_clear_records(void)
 	soc_command(COMMAND_CLEAR_RECORDS);
 }
 
-int model_inject(const char *line, size_t len)
+/* Carries out a command about a line of text. */
+static int soc_command_line(enum command command, const char *line, size_t len)
 {
 	guard(mutex)(&soc_command_lock);
 	memcpy_toio(soc_control + BUFFER, line, len);
 	soc_control_write(LENGTH, len);
-	return soc_command(COMMAND_INJECT);
+	return soc_command(command);
+}
+
+int model_inject(const char *line, size_t len)
+{
+	return soc_command_line(COMMAND_INJECT, line, len);
+}
+
+bool model_choose(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len <= BUFFER_SIZE && !soc_command_line(COMMAND_CHOOSE, name, len);
 }
 
 void model_leaves(u32 as_nr, u64 page, u64 *leaves, size_t count)

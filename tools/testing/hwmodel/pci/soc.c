@@ -84,11 +84,24 @@ static int soc_probe(struct platform_device *pdev)
 		of_get_compatible_child(np, "rockchip,rk3588-rknn-core");
 	struct device_node *intc __free(device_node) =
 		of_get_child_by_name(np, "interrupt-controller");
+	struct device_node *old_iommu __free(device_node) =
+		of_get_compatible_child(np, "rockchip,iommu");
+	const char *name;
 	int ret;
 
 	if (!gpu || !npu || !intc)
 		return dev_err_probe(dev, -EINVAL,
 				     "no GPU, no NPU or no interrupt controller in the tree\n");
+
+	if (!of_property_read_string(np, "hwmodel,gpu", &name) && !model_choose(name))
+		return dev_err_probe(dev, -EINVAL, "no GPU is called %s\n", name);
+
+	ret = soc_fuses_init(dev);
+	if (ret)
+		return ret;
+
+	if (old_iommu)
+		model_set_old_iommus();
 
 	ret = soc_power_init(dev);
 	if (ret)

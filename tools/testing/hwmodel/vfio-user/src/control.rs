@@ -8,6 +8,7 @@
 use std::fmt::Write;
 
 use hwmodel::chip;
+use hwmodel::npu::iommu::Version;
 use hwmodel::Host as _;
 
 use crate::machine::State;
@@ -32,6 +33,10 @@ pub const SUPPLY_NPU: u32 = 0x024;
 pub const MICROVOLTS: u32 = 0x028;
 /// The rate of the GPU's core clock in Hz.
 pub const RATE: u32 = 0x02c;
+/// Shader cores that the fuses let work, a bit for each.
+pub const FUSES: u32 = 0x030;
+/// The NPU's IOMMUs: 1 makes them of the first version.
+pub const OLD_IOMMUS: u32 = 0x034;
 /// The first clock, 1 is on. The others follow.
 pub const CLOCKS: u32 = 0x100;
 /// The first reset line, 1 is asserted. The others follow.
@@ -71,6 +76,12 @@ pub const CLEAR_COUNTERS: u32 = 5;
 pub const CLEAR_RECORDS: u32 = 6;
 /// What the table walker finds for a number of pages, 8 bytes each.
 pub const LEAVES: u32 = 7;
+/// The log of the PWR block, as text.
+pub const PWR: u32 = 8;
+/// Forgets that log.
+pub const CLEAR_PWR: u32 = 9;
+/// Makes the GPU the one whose name is in the buffer.
+pub const CHOOSE: u32 = 10;
 
 /// [`COUNT`] after power-on, and as much as the buffer holds.
 const PAGES: u32 = 64;
@@ -162,6 +173,11 @@ impl Control {
             SUPPLY_GPU => chip.gpu.set_regulator(soc, on),
             SUPPLY_NPU => chip.npu.set_supply(soc, on),
             MICROVOLTS => chip.gpu.set_voltage(soc, value),
+            FUSES => chip.gpu.fuse(u64::from(value)),
+            OLD_IOMMUS => {
+                let version = if on { Version::V1 } else { Version::V2 };
+                chip.npu.set_iommu_version(version);
+            }
             RATE => chip.gpu.set_rate(soc, u64::from(value)),
             COMMAND => self.status = u32::from(self.command(state, value).is_none()),
             LENGTH => self.length = value,
@@ -197,6 +213,12 @@ impl Control {
         Some(())
     }
 
+    /// The text in the buffer.
+    fn line(&self) -> Option<&str> {
+        let len = usize::try_from(self.length).ok()?;
+        std::str::from_utf8(self.buffer.get(..len)?).ok()
+    }
+
     fn command(&mut self, state: &mut State, command: u32) -> Option<()> {
         let mut text = String::new();
         let out: &mut dyn Write = &mut text;
@@ -204,10 +226,12 @@ impl Control {
             COUNTERS => state.chip.show_counters(out).ok()?,
             RECORDS => state.chip.show_records(out).ok()?,
             HELP => chip::show_help(out).ok()?,
-            INJECT => {
-                let len = usize::try_from(self.length).ok()?;
-                let line = std::str::from_utf8(self.buffer.get(..len)?).ok()?;
-                return state.inject(line).then_some(());
+            PWR => state.chip.gpu.show_pwr_log(out).ok()?,
+            INJECT => return state.inject(self.line()?).then_some(()),
+            CHOOSE => return state.chip.choose(self.line()?).then_some(()),
+            CLEAR_PWR => {
+                state.chip.gpu.clear_pwr_log();
+                return Some(());
             }
             CLEAR_COUNTERS => {
                 state.chip.clear_counters();

@@ -232,11 +232,16 @@ impl Guest {
 
     /// A line of misbehaviour.
     pub fn inject(&mut self, line: &str) -> bool {
+        self.line(control::INJECT, line)
+    }
+
+    /// A command about a line of text.
+    pub fn line(&mut self, command: u32, line: &str) -> bool {
         self.client
             .region_write(config::BAR_CONTROL, control::BUFFER.into(), line.as_bytes())
             .unwrap();
         self.set(control::LENGTH, line.len().try_into().unwrap());
-        self.command(control::INJECT)
+        self.command(command)
     }
 
     /// Stores into memory.

@@ -23,6 +23,9 @@ const GPU_ID: u32 = 0x00;
 const GPU_CLEAR: u32 = 0x24;
 const GPU_MASK: u32 = 0x28;
 const GPU_COMMAND: u32 = 0x30;
+const PWR_COMMAND: u32 = 0x828;
+const PWR_CMDARG: u32 = 0x830;
+const L2_UP: u32 = 0x10;
 const L2_READY: u32 = 0x160;
 const L2_PWRON: u32 = 0x1a0;
 const RESET_COMPLETED: u32 = 1 << 8;
@@ -261,6 +264,24 @@ fn misbehaviour_comes_on_request() {
     assert!(guest.inject("clear"));
     guest.wait_for_message(GPU_LINE);
     guest.w(GPU_CLEAR, RESET_COMPLETED);
+    guest.end_clean();
+}
+
+#[test]
+fn the_gpu_is_the_one_that_was_chosen() {
+    let mut guest = Guest::off();
+    assert!(!guest.line(control::CHOOSE, "g0"));
+    assert!(guest.line(control::CHOOSE, "g1"));
+    guest.switch_on();
+    assert_ne!(guest.r(GPU_ID), G610);
+    // Its power is switched by commands, which are logged.
+    assert_eq!(guest.text(control::PWR), "");
+    guest.w64(PWR_CMDARG, 1, 0);
+    guest.w(PWR_COMMAND, L2_UP);
+    let log = guest.text(control::PWR);
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(guest.command(control::CLEAR_PWR));
+    assert_eq!(guest.text(control::PWR), "");
     guest.end_clean();
 }
 
