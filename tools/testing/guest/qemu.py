@@ -15,6 +15,11 @@ KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
 OUTPUT, VERDICT, SWAP = "/dev/hvc0", "/dev/hvc1", "/dev/vda"
 
 
+def page_size(kind):
+    """How long the pages are that a guest of this kind has."""
+    return {"arm64-16k": 1 << 14, "arm64-64k": 1 << 16}.get(kind, 1 << 12)
+
+
 def needed_modules(kernel, modules):
     """The kernel's modules that these need (paths), in the order of loading."""
     paths = {pathlib.PurePath(line).stem.replace("-", "_"): (kernel / line).with_suffix(".ko")

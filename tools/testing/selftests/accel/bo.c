@@ -2,6 +2,7 @@
 /* Buffers: their content, their addresses, their owners. */
 #include <string.h>
 
+#include "page.h"
 #include "suite.h"
 
 FIXTURE(bo) {
@@ -22,7 +23,7 @@ TEST_F(bo, a_new_buffer_is_zeroed_and_keeps_what_is_written)
 {
 	struct npu_bo bo;
 
-	ASSERT_EQ(0, npu_bo_create(&self->npu, 3 * 4096 + 1, &bo));
+	ASSERT_EQ(0, npu_bo_create(&self->npu, 3 * cpu_page() + 1, &bo));
 	for (uint32_t i = 0; i < bo.size; i++)
 		ASSERT_EQ(0, bo.map[i]);
 	ASSERT_EQ(0, npu_bo_prep(&bo, PATIENCE));
@@ -39,8 +40,8 @@ TEST_F(bo, addresses_are_page_aligned_and_do_not_overlap)
 	struct npu_bo bos[8];
 
 	for (uint32_t i = 0; i < 8; i++) {
-		ASSERT_EQ(0, npu_bo_create(&self->npu, 4096 * (i + 1) - 100, &bos[i]));
-		EXPECT_EQ(0, bos[i].iova % 4096);
+		ASSERT_EQ(0, npu_bo_create(&self->npu, cpu_page() * (i + 1) - 100, &bos[i]));
+		EXPECT_EQ(0, bos[i].iova % cpu_page());
 		for (uint32_t j = 0; j < i; j++)
 			EXPECT_TRUE(bos[i].iova + bos[i].size <= bos[j].iova ||
 				    bos[j].iova + bos[j].size <= bos[i].iova);
@@ -162,7 +163,7 @@ TEST_F(bo, an_exported_buffer_outlives_its_file)
 	ASSERT_EQ(0, npu_ioctl(other.fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime));
 	npu_bo_destroy(&bo);
 	npu_close(&other);
-	EXPECT_EQ(4096, lseek(prime.fd, 0, SEEK_END));
+	EXPECT_EQ(cpu_page(), lseek(prime.fd, 0, SEEK_END));
 	close(prime.fd);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "foreign.h"
+#include "page.h"
 #include "suite.h"
 
 FIXTURE(prime) {
@@ -63,14 +64,14 @@ static int locate(const struct npu *npu, uint32_t handle, struct drm_rocket_crea
 /* Puts a buffer of somebody else in the place of one of ours. */
 static int replace(const struct npu *npu, struct npu_bo *bo)
 {
-	uint32_t size = (bo->size + 4095) / 4096 * 4096, handle;
+	uint32_t page = cpu_page(), size = (bo->size + page - 1) / page * page, handle;
 	struct drm_rocket_create_bo args;
 	int ret = import(npu, exporter_buffer_with(size, 0), &handle);
 
 	ret = ret ?: locate(npu, handle, &args);
 	if (ret)
 		return ret;
-	if (args.size != size || args.handle != handle || args.dma_address % 4096)
+	if (args.size != size || args.handle != handle || args.dma_address % page)
 		return -EPROTO;
 	npu_bo_destroy(bo);
 	*bo = (struct npu_bo){ .npu = npu, .handle = handle, .size = size, .iova = args.dma_address };
@@ -112,7 +113,7 @@ TEST_F(prime, a_buffer_has_one_address_however_often_one_asks)
 
 	ASSERT_EQ(0, locate(&self->npu, self->loaded.bias.handle, &first));
 	EXPECT_EQ(self->loaded.bias.iova, first.dma_address);
-	ASSERT_EQ(0, import(&self->npu, exporter_buffer_with(8192, 0), &handle));
+	ASSERT_EQ(0, import(&self->npu, exporter_buffer_with(2 * cpu_page(), 0), &handle));
 	ASSERT_EQ(0, locate(&self->npu, handle, &first));
 	ASSERT_EQ(0, locate(&self->npu, handle, &second));
 	EXPECT_EQ(0, memcmp(&first, &second, sizeof(first)));
@@ -126,7 +127,7 @@ TEST_F(prime, two_files_import_the_same_buffer)
 	struct drm_rocket_create_bo args;
 	uint32_t handle, theirs;
 	struct npu other;
-	int fd = exporter_buffer_with(8192, 0);
+	int fd = exporter_buffer_with(2 * cpu_page(), 0);
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, npu_open(&other));
@@ -146,7 +147,7 @@ TEST_F(prime, a_job_cannot_name_a_buffer_without_an_address)
 	struct drm_rocket_job job;
 
 	lists_add(&self->lists, &self->layer, &self->loaded);
-	ASSERT_EQ(0, import(&self->npu, exporter_buffer_with(4096, 0), &foreign.handle));
+	ASSERT_EQ(0, import(&self->npu, exporter_buffer_with(cpu_page(), 0), &foreign.handle));
 	job = npu_job(self->lists.tasks, 1, &foreign, &self->loaded.output);
 	EXPECT_EQ(-EINVAL, npu_submit(&self->npu, &job, 1));
 	EXPECT_EQ(0, npu_bo_prep(&foreign, -1));
@@ -162,10 +163,10 @@ TEST_F(prime, what_cannot_be_right_is_refused)
 {
 	uint32_t handle;
 
-	EXPECT_EQ(-EINVAL, import(&self->npu, exporter_buffer_with(8192, EXPORTER_SHORT), &handle));
-	EXPECT_EQ(-EINVAL, import(&self->npu, exporter_buffer_with(8192, EXPORTER_UNALIGNED), &handle));
-	EXPECT_EQ(-EINVAL, import(&self->npu, exporter_buffer_with(8192, EXPORTER_EMPTY), &handle));
-	EXPECT_EQ(-ENODEV, import(&self->npu, exporter_buffer_with(8192, EXPORTER_GONE), &handle));
+	EXPECT_EQ(-EINVAL, import(&self->npu, exporter_buffer_with(2 * cpu_page(), EXPORTER_SHORT), &handle));
+	EXPECT_EQ(-EINVAL, import(&self->npu, exporter_buffer_with(2 * cpu_page(), EXPORTER_UNALIGNED), &handle));
+	EXPECT_EQ(-EINVAL, import(&self->npu, exporter_buffer_with(2 * cpu_page(), EXPORTER_EMPTY), &handle));
+	EXPECT_EQ(-ENODEV, import(&self->npu, exporter_buffer_with(2 * cpu_page(), EXPORTER_GONE), &handle));
 	EXPECT_EQ(-EINVAL, import(&self->npu, exporter_buffer_with(5000, 0), &handle));
 	EXPECT_EQ(0, exporter_info().mapped);
 }

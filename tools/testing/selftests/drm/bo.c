@@ -23,11 +23,12 @@ FIXTURE_TEARDOWN(bo)
 
 TEST_F(bo, the_size_is_rounded_up_to_whole_pages_and_returned)
 {
-	static const struct {
+	const uint64_t page = cpu_page();
+	const struct {
 		uint64_t asked, got;
 	} sizes[] = {
-		{ 1, PAGE }, { 0x600, PAGE }, { PAGE, PAGE }, { PAGE + 1, 2 * PAGE },
-		{ BLOCK - 1, BLOCK }, { BLOCK, BLOCK }, { 5 * BLOCK + 8, 5 * BLOCK + PAGE },
+		{ 1, page }, { 0x600, page }, { page, page }, { page + 1, 2 * page },
+		{ BLOCK - 1, BLOCK }, { BLOCK, BLOCK }, { 5 * BLOCK + 8, 5 * BLOCK + page },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -103,7 +104,7 @@ TEST_F(bo, the_offset_is_the_same_each_time)
 	ASSERT_EQ(0, bo_mmap_offset(&self->gpu, bo.handle, &first));
 	ASSERT_EQ(0, bo_mmap_offset(&self->gpu, bo.handle, &second));
 	EXPECT_EQ(first, second);
-	EXPECT_EQ(0, first % PAGE);
+	EXPECT_EQ(0, first % cpu_page());
 }
 
 TEST_F(bo, a_private_mapping_is_refused)
@@ -123,9 +124,10 @@ TEST_F(bo, a_mapping_does_not_reach_beyond_the_buffer)
 	struct bo bo;
 	uint64_t offset;
 
-	ASSERT_EQ(0, bo_create(&self->gpu, 2 * PAGE, 0, 0, &bo));
+	ASSERT_EQ(0, bo_create(&self->gpu, 2 * cpu_page(), 0, 0, &bo));
 	ASSERT_EQ(0, bo_mmap_offset(&self->gpu, bo.handle, &offset));
-	EXPECT_EQ(MAP_FAILED, mmap(NULL, 3 * PAGE, PROT_READ, MAP_SHARED, self->gpu.fd, offset));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 3 * cpu_page(), PROT_READ, MAP_SHARED, self->gpu.fd,
+				   offset));
 	EXPECT_EQ(EINVAL, errno);
 }
 
@@ -164,7 +166,7 @@ TEST_F(bo, a_guessed_offset_does_not_map_what_is_not_to_be_mapped)
 	for (int64_t page = -64; page <= 64; page++) {
 		if (page)
 			ASSERT_EQ(MAP_FAILED, mmap(NULL, PAGE, PROT_READ, MAP_SHARED, self->gpu.fd,
-						   offset + page * PAGE));
+						   offset + page * cpu_page()));
 	}
 }
 
@@ -351,11 +353,11 @@ TEST_F(bo, a_label_is_shown_in_debugfs_as_long_as_the_buffer_has_it)
 
 	if (gpu_is_c_driver(&self->gpu))
 		SKIP(return, "the columns are those of the other driver");
-	ASSERT_EQ(0, bo_create(&self->gpu, 3 * PAGE, 0, 0, &bo));
+	ASSERT_EQ(0, bo_create(&self->gpu, 3 * cpu_page(), 0, 0, &bo));
 	ASSERT_EQ(0, set_label(&self->gpu, bo.handle, "blue\nvertices", 0));
 	ASSERT_TRUE(find_gem("blue\\nvertices", line));
 	ASSERT_EQ(3, sscanf(line, "%lx %lx %7s", &size, &resident, use));
-	EXPECT_EQ(3 * PAGE, size);
+	EXPECT_EQ(3 * cpu_page(), size);
 	EXPECT_EQ(0, resident);
 	EXPECT_STREQ("----", use);
 
@@ -363,7 +365,7 @@ TEST_F(bo, a_label_is_shown_in_debugfs_as_long_as_the_buffer_has_it)
 	bo.u32[0] = 1;
 	ASSERT_TRUE(find_gem("blue", line));
 	ASSERT_EQ(2, sscanf(line, "%lx %lx", &size, &resident));
-	EXPECT_EQ(3 * PAGE, resident);
+	EXPECT_EQ(3 * cpu_page(), resident);
 
 	ASSERT_EQ(0, set_label(&self->gpu, bo.handle, NULL, 0));
 	EXPECT_FALSE(find_gem("blue", line));
@@ -427,7 +429,7 @@ TEST_F(bo, cache_maintenance_stays_within_the_buffer)
 	EXPECT_EQ(-EINVAL, bo_sync(&self->gpu, &op, 1));
 	op.type = 0;
 	op.offset = PAGE;
-	op.size = 4 * PAGE;
+	op.size = bo.size;
 	EXPECT_EQ(-EINVAL, bo_sync(&self->gpu, &op, 1));
 	op.offset = UINT64_MAX;
 	EXPECT_EQ(-EINVAL, bo_sync(&self->gpu, &op, 1));
@@ -495,7 +497,7 @@ TEST_F(flush_id, the_page_can_be_mapped_and_never_reads_as_zero)
 /* By rule A7: one page, shared, for reading. */
 TEST_F(flush_id, any_other_kind_of_mapping_is_refused)
 {
-	static const struct {
+	const struct {
 		size_t size;
 		int prot, flags;
 	} bad[] = {
@@ -503,7 +505,7 @@ TEST_F(flush_id, any_other_kind_of_mapping_is_refused)
 		{ PAGE, PROT_WRITE, MAP_SHARED },
 		{ PAGE, PROT_READ | PROT_EXEC, MAP_SHARED },
 		{ PAGE, PROT_READ, MAP_PRIVATE },
-		{ 2 * PAGE, PROT_READ, MAP_SHARED },
+		{ 2 * cpu_page(), PROT_READ, MAP_SHARED },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -515,7 +517,8 @@ TEST_F(flush_id, any_other_kind_of_mapping_is_refused)
 		EXPECT_EQ(EINVAL, errno);
 	}
 	EXPECT_EQ(MAP_FAILED, (void *)map_flush_id(&self->gpu, PAGE, PROT_READ, MAP_SHARED,
-						   DRM_PANTHOR_USER_FLUSH_ID_MMIO_OFFSET + PAGE));
+						   DRM_PANTHOR_USER_FLUSH_ID_MMIO_OFFSET +
+						   cpu_page()));
 }
 
 /* By rule A7: mprotect() does not get around it. */

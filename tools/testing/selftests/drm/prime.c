@@ -18,7 +18,7 @@
 #include "suite.h"
 
 #define IMPORT_VA	0x40000000ull
-#define PAGES		40u
+#define PAGES		48u	/* whole pages of the CPU, whatever these have */
 
 /* Exporters return a dma-buf or a negative errno; -ENOENT if they are not there. */
 static int heap_buffer(uint64_t size)
@@ -380,7 +380,7 @@ TEST_F(exporter, it_gets_its_buffers_back_when_the_driver_is_unbound)
 
 TEST_F(exporter, its_module_cannot_go_while_a_buffer_is_imported)
 {
-	int buf = exporter_buffer(PAGE);
+	int buf = exporter_buffer(cpu_page());
 	uint32_t handle;
 
 	ASSERT_LE(0, buf);
@@ -399,7 +399,7 @@ TEST_F(exporter, a_table_that_does_not_cover_the_buffer_is_refused)
 
 	KNOWN_C_DEFECT(&self->gpu, "a dma-buf's table is not checked");
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		int buf = exporter_buffer_with(4 * PAGE, bad[i]);
+		int buf = exporter_buffer_with(4 * cpu_page(), bad[i]);
 		uint32_t handle;
 
 		ASSERT_LE(0, buf);
@@ -430,7 +430,7 @@ TEST_F(exporter, a_buffer_of_no_whole_pages_is_refused)
 
 TEST_F(exporter, its_errors_are_those_of_the_import)
 {
-	int buf = exporter_buffer_with(PAGE, EXPORTER_GONE);
+	int buf = exporter_buffer_with(cpu_page(), EXPORTER_GONE);
 	uint32_t handle;
 
 	ASSERT_LE(0, buf);
@@ -443,7 +443,7 @@ TEST_F(exporter, its_errors_are_those_of_the_import)
 
 TEST_F(exporter, what_it_does_not_map_is_not_mapped_by_way_of_an_import)
 {
-	int buf = exporter_buffer_with(PAGE, EXPORTER_NO_MMAP);
+	int buf = exporter_buffer_with(cpu_page(), EXPORTER_NO_MMAP);
 	uint32_t handle;
 	uint64_t offset;
 
@@ -520,18 +520,19 @@ TEST_F(export, it_shows_the_memory_of_the_buffer)
 {
 	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW };
 	static const uint32_t flags[] = { 0, DRM_PANTHOR_BO_WB_MMAP };
+	const uint64_t size = 4 * cpu_page();
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
 		struct bo bo;
 		uint32_t *map;
 		int fd;
 
-		ASSERT_EQ(0, bo_create(&self->gpu, 4 * PAGE, flags[i], 0, &bo));
+		ASSERT_EQ(0, bo_create(&self->gpu, size, flags[i], 0, &bo));
 		ASSERT_EQ(0, bo_mmap(&self->gpu, &bo));
 		fd = prime_export(&self->gpu, bo.handle, DRM_RDWR);
 		ASSERT_LE(0, fd);
-		EXPECT_EQ(4 * PAGE, lseek(fd, 0, SEEK_END));
-		map = map_fd(fd, 4 * PAGE);
+		EXPECT_EQ(size, lseek(fd, 0, SEEK_END));
+		map = map_fd(fd, size);
 		ASSERT_NE(NULL, map);
 		sync.flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW;
 		EXPECT_EQ(0, gpu_ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync));
@@ -539,8 +540,8 @@ TEST_F(export, it_shows_the_memory_of_the_buffer)
 		sync.flags = DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW;
 		EXPECT_EQ(0, gpu_ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync));
 		EXPECT_EQ(33, bo.u32[3 * (PAGE / 4)]);
-		EXPECT_EQ(NULL, map_fd(fd, 5 * PAGE));
-		munmap(map, 4 * PAGE);
+		EXPECT_EQ(NULL, map_fd(fd, size + 1));
+		munmap(map, size);
 		close(fd);
 	}
 }

@@ -165,7 +165,7 @@ TEST_F_TIMEOUT(swap, a_working_set_of_twice_the_memory_gives_right_results_and_n
 		EXPECT_EQ(worker[i], waitpid(worker[i], &status, 0));
 		EXPECT_EQ(0, status);
 	}
-	swapped = kernel_number("/proc/vmstat", "pswpout") * PAGE / MIB;
+	swapped = kernel_number("/proc/vmstat", "pswpout") * cpu_page() / MIB;
 	TH_LOG("%lld MiB went to swap space", (long long)swapped);
 	EXPECT_LE(LEFT_MIB, swapped);
 	/* The buffers have gone with their files: nothing of them is in memory or in swap space. */

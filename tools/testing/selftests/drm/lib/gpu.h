@@ -12,9 +12,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "page.h"
 #include "panthor_drm.h"
 
-#define PAGE		4096ull
+#define PAGE		4096ull		/* the GPU's, whatever the CPU's is */
 #define BLOCK		(2ull << 20)	/* what one entry of a level 2 table maps */
 #define SECOND		1000000000ll	/* in nanoseconds */
 
