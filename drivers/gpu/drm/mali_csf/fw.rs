@@ -174,11 +174,13 @@ impl Signals {
 }
 
 impl Events for Signals {
-    fn handle(&self, events: u32) {
-        {
-            let Some(hw) = self.regs.enter() else { return };
+    fn handle(&self, events: u32) -> Option<u32> {
+        let seen = {
+            let hw = self.regs.enter()?;
             IntBlock::Job.clear(&hw, events);
-        }
+            // What has happened is in memory, so the write has to arrive before that is looked at.
+            IntBlock::Job.rawstat(&hw)
+        };
         let global = events & JOB_GLOBAL != 0;
         if global {
             self.booted.store(true, Release);
@@ -187,6 +189,7 @@ impl Events for Signals {
         if let Some(sched) = self.scheduler() {
             sched.fw_events(events & !JOB_GLOBAL, global);
         }
+        Some(seen)
     }
 }
 

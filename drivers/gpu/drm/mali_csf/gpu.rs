@@ -371,8 +371,8 @@ impl Counters<'_> {
 }
 
 impl Events for Block {
-    fn handle(&self, events: u32) {
-        let Some(hw) = self.regs.enter() else { return };
+    fn handle(&self, events: u32) -> Option<u32> {
+        let hw = self.regs.enter()?;
         IntBlock::Gpu.clear(&hw, events);
 
         if events & int::FAULT != 0 {
@@ -394,5 +394,6 @@ impl Events for Block {
             self.flush_done.store(true, Release);
         }
         self.done.wake_all();
+        None
     }
 }

@@ -11,8 +11,9 @@
 //! # Ordering
 //!
 //! The hard handler masks before it wakes the thread; the thread unmasks after it has found nothing
-//! left. An event that is enabled while the thread runs may raise the line at once: then the hard
-//! handler masks again and the thread runs once more.
+//! left. What comes after it has looked raises the line again then. An event that is enabled while the
+//! thread runs may raise the line at once: then the hard handler masks again and the thread runs once
+//! more.
 //!
 //! # Blocking
 //!
@@ -42,8 +43,11 @@ use crate::regs::{
 /// What happens when a line is raised.
 pub(crate) trait Events: Send + Sync + 'static {
     /// Handles pending and enabled `events`, and clears them in the interrupt block. In the
-    /// interrupt thread; may sleep.
-    fn handle(&self, events: u32);
+    /// interrupt thread; may sleep. Returns what was pending after they were cleared, if it has looked.
+    ///
+    /// A write is on its way for a while. Whoever looks for the cause of an event in memory has to read a
+    /// register of the block in between: else an event that comes after the look may be cleared with the old one.
+    fn handle(&self, events: u32) -> Option<u32>;
 }
 
 /// What the line is allowed to report.
@@ -121,16 +125,18 @@ impl<T: Events> IrqHandler for Handler<T> {
 
     fn thread(&self) {
         let Line { regs, block, state } = &*self.line;
+        let mut seen = None;
         loop {
             let wanted = state.lock().mask;
-            let Some(pending) = regs.enter().map(|hw| block.rawstat(&hw)) else {
+            let look = || regs.enter().map(|hw| block.rawstat(&hw));
+            let Some(pending) = seen.or_else(look) else {
                 return;
             };
             let events = pending & wanted;
             if events == 0 {
                 break;
             }
-            self.events.handle(events);
+            seen = self.events.handle(events);
         }
         self.line.change(|_| {});
     }

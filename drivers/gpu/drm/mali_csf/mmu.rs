@@ -566,7 +566,7 @@ impl Mmu {
 }
 
 impl Events for Mmu {
-    fn handle(&self, events: u32) {
+    fn handle(&self, events: u32) -> Option<u32> {
         let mut stuck = false;
         for slot in (0..MAX_SLOTS).filter_map(AsSlot::new) {
             if events & slot.bit() == 0 {
@@ -577,7 +577,7 @@ impl Events for Mmu {
             stuck |= match self.fault_pending(slot) {
                 Ok(true) => self.take_fault(&mut state, slot).is_err(),
                 Ok(false) => false,
-                Err(_) => return,
+                Err(_) => return None,
             };
         }
         if stuck {
@@ -587,6 +587,7 @@ impl Events for Mmu {
         if let Some(sched) = sched {
             sched.mmu_fault();
         }
+        None
     }
 }
 

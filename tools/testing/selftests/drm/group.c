@@ -322,6 +322,40 @@ TEST_F_TIMEOUT(group, one_whose_event_was_lost_is_done_when_it_leaves_its_slot, 
 	rig_close(&rig);
 }
 
+/*
+ * Three queues whose jobs end while the driver looks at one another's: each event has to be seen, also when the write that clears
+ * an interrupt is still on its way while the driver looks at memory. An event that is not seen costs more than the time waited here:
+ * nothing else is looked at before a job's time is up.
+ */
+TEST_F_TIMEOUT(group, no_event_is_cleared_with_the_one_before_it, 120)
+{
+	uint32_t sync[3];
+	struct rig rig;
+	struct cs cs[3];
+
+	ASSERT_EQ(0, rig_open(&rig, 3));
+	for (uint32_t q = 0; q < 3; q++) {
+		ASSERT_EQ(0, sync_create(&rig.gpu, false, &sync[q]));
+		cs[q] = rig_stream(&rig, q);
+		cs_put32(&cs[q], rig.data.va + 4 * q, 1);
+	}
+	if (hwmodel_present())
+		ASSERT_EQ(0, hwmodel_inject("irq posted"));
+	for (int i = 0; i < 1000; i++) {
+		for (uint32_t q = 0; q < 3; q++)
+			ASSERT_EQ(0, group_run(&rig.gpu, rig.group, q, rig_stream_va(&rig, &cs[q]), cs_bytes(&cs[q]), sync[q]));
+		for (uint32_t q = 0; q < 3; q++) {
+			ASSERT_EQ(0, sync_wait(&rig.gpu, sync[q], 0, 3 * SECOND))
+				TH_LOG("round %d, queue %u", i, q);
+		}
+	}
+	if (hwmodel_present())
+		ASSERT_EQ(0, hwmodel_inject("clear"));
+	for (uint32_t q = 0; q < 3; q++)
+		EXPECT_EQ(1, rig.data.u32[q]);
+	rig_close(&rig);
+}
+
 /* As many as a file may have, with a job each, half of which they are not given the time for. */
 TEST_F_TIMEOUT(group, they_come_and_go_by_the_thousand, 120)
 {

@@ -28,6 +28,7 @@ use kernel::{
 
 use super::image::SHARED_START;
 use crate::gem::Vmap;
+use drm::gem::dma_mb;
 
 /// The shared section.
 #[pin_data]
@@ -125,6 +126,9 @@ impl Shared {
         let acked = self.read(pair.output, acknowledge);
         let events = (self.read(pair.input, request) ^ acked) & bits;
         self.update(pair.input, request, acked, events);
+        // The firmware raises no event that it believes to be pending, so it has to see the acknowledgement
+        // before the caller looks at what the event is about.
+        dma_mb();
         events
     }
 }

@@ -85,6 +85,11 @@ impl Env<'_> {
         self.irqs
             .raise(self.host, self.now, self.counters, source.into(), bits);
     }
+
+    /// An access finds everything done that was written before it.
+    pub(crate) fn writes_arrive(&mut self) {
+        self.irqs.arrive(self.host, self.now, self.counters);
+    }
 }
 
 /// The GPU as its processor and its command streams see it.

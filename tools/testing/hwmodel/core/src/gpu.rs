@@ -219,6 +219,7 @@ impl Gpu {
             return BUS_POISON;
         }
         let (mcu, mut bus) = self.parts(host);
+        bus.env.writes_arrive();
         match target {
             Target::Irq(source, reg) => {
                 if let Some(pending) = bus.env.irqs.looked_at(source) {
@@ -277,6 +278,7 @@ impl Gpu {
             return;
         }
         let (mcu, mut bus) = self.parts(host);
+        bus.env.writes_arrive();
         let mut event = None;
         match target {
             Target::Irq(source, reg) => {
@@ -566,6 +568,7 @@ impl Gpu {
                     bus.env.irqs.inject_drop(line, 0);
                     bus.env.irqs.inject_repeat(line.into(), 0);
                 }
+                bus.env.irqs.inject_posted(false);
             }
             Misbehaviour::Provoke => {
                 bus.env
@@ -585,6 +588,7 @@ impl Gpu {
             Misbehaviour::AsHang(..) => (),
             Misbehaviour::AsDelay(ns) => bus.mmu.inject_delay(ns),
             Misbehaviour::IrqDrop(line, n) => bus.env.irqs.inject_drop(line, n),
+            Misbehaviour::IrqPosted => bus.env.irqs.inject_posted(true),
             Misbehaviour::IrqRepeat(line, n) => bus.env.irqs.inject_repeat(line.into(), n),
             Misbehaviour::FaultVa { as_nr, va, code } if !bus.mmu.inject_fault(as_nr, va, code) => {
                 return Err(InjectError::Argument);

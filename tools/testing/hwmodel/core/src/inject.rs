@@ -67,6 +67,10 @@ pub const HELP: &[(&str, &str)] = &[
         "the next rising edges of the line are lost",
     ),
     (
+        "irq posted",
+        "writes that clear events arrive with the access after them",
+    ),
+    (
         "irq repeat LINE [COUNT]",
         "the next served events are raised once more",
     ),
@@ -112,6 +116,8 @@ pub enum Misbehaviour {
     IrqDrop(Line, u32),
     /// Served events come again.
     IrqRepeat(Line, u32),
+    /// Writes to CLEAR take their time.
+    IrqPosted,
     /// The next access to a page faults.
     FaultVa {
         /// The address space.
@@ -213,6 +219,7 @@ impl Misbehaviour {
             ("as", "hang") => Misbehaviour::AsHang(number8(words.next())?, count(words)?),
             ("as", "delay") => Misbehaviour::AsDelay(number(words.next())?),
             ("irq", "drop") => Misbehaviour::IrqDrop(line(words.next())?, count(words)?),
+            ("irq", "posted") => Misbehaviour::IrqPosted,
             ("irq", "repeat") => Misbehaviour::IrqRepeat(line(words.next())?, count(words)?),
             ("fault", "va") => Misbehaviour::FaultVa {
                 as_nr: number8(words.next())?,

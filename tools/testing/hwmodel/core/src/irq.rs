@@ -205,6 +205,10 @@ pub struct Irqs {
     gpu: IrqBlock,
     pwr: IrqBlock,
     outputs: [Output; 3],
+    /// Writes to CLEAR are on their way until the next access, as posted writes are.
+    posted: bool,
+    /// The one that is.
+    held: Option<(Source, u32)>,
 }
 
 impl Irqs {
@@ -220,6 +224,8 @@ impl Irqs {
                 Output::new(Wire::Gpu(Line::Mmu), Counter::IrqMmu),
                 Output::new(Wire::Gpu(Line::Gpu), Counter::IrqGpu),
             ],
+            posted: false,
+            held: None,
         }
     }
 
@@ -289,7 +295,7 @@ impl Irqs {
         self.update(host, now, counters, source.line());
     }
 
-    /// A write to CLEAR.
+    /// A write to CLEAR, which arrives now or before the next access.
     pub(crate) fn clear(
         &mut self,
         host: &dyn Host,
@@ -298,6 +304,17 @@ impl Irqs {
         source: Source,
         bits: u32,
     ) {
+        self.held = Some((source, bits));
+        if !self.posted {
+            self.arrive(host, now, counters);
+        }
+    }
+
+    /// There is another access: what was written before is here now.
+    pub(crate) fn arrive(&mut self, host: &dyn Host, now: u64, counters: &mut Counters) {
+        let Some((source, bits)) = self.held.take() else {
+            return;
+        };
         let block = self.block_mut(source);
         let served = block.status() & bits;
         block.rawstat &= !bits;
@@ -351,6 +368,7 @@ impl Irqs {
         source: Source,
         keep_mask: bool,
     ) {
+        self.held = None;
         let block = self.block_mut(source);
         block.rawstat = 0;
         if !keep_mask {
@@ -362,6 +380,11 @@ impl Irqs {
     /// Swallows the next `n` rising edges of a line.
     pub(crate) fn inject_drop(&mut self, line: Line, n: u32) {
         self.output_mut(line).inject_drop(n);
+    }
+
+    /// Lets writes to CLEAR take their time, or not any more.
+    pub(crate) fn inject_posted(&mut self, posted: bool) {
+        self.posted = posted;
     }
 
     /// Raises the next `n` served events again.

@@ -50,6 +50,28 @@ fn clearing_one_event_leaves_the_others() {
 }
 
 #[test]
+fn a_write_that_is_on_its_way_clears_what_has_come_meanwhile() {
+    let mut m = Machine::ready();
+    m.inject("irq posted");
+    m.w(GPU_MASK, 1);
+    event(&mut m);
+    m.w(GPU_CLEAR, 1);
+    assert!(m.is_high(Line::Gpu));
+    event(&mut m);
+    assert_eq!(m.r(GPU_RAWSTAT), 0);
+    // What comes after another access has been seen stays.
+    event(&mut m);
+    m.w(GPU_CLEAR, 1);
+    assert_eq!(m.r(GPU_RAWSTAT), 0);
+    event(&mut m);
+    assert_eq!(m.r(GPU_RAWSTAT), 1);
+    m.inject("clear");
+    m.w(GPU_CLEAR, 1);
+    assert!(!m.is_high(Line::Gpu));
+    m.assert_clean();
+}
+
+#[test]
 fn the_three_lines_are_independent() {
     let mut m = Machine::ready();
     let (_, mut bus) = m.gpu.parts(&m.host);
