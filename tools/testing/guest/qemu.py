@@ -13,6 +13,8 @@ import subprocess
 
 KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
 OUTPUT, VERDICT, SWAP = "/dev/hvc0", "/dev/hvc1", "/dev/vda"
+# Where a tree of Debian's programs for arm64 is mounted.
+SYSTEM = "/system"
 
 
 def page_size(kind):
@@ -41,7 +43,7 @@ def needed_modules(kernel, modules):
     return [str(path) for path in found]
 
 
-def first_lines(top, kernel):
+def first_lines(top, kernel, system):
     """The beginning of init: what has to be done before anything can be found at its usual place."""
     lines = [
         "#!/bin/busybox sh",
@@ -59,9 +61,16 @@ def first_lines(top, kernel):
         "ln -s /proc/self/fd /dev/fd; ln -s fd/0 /dev/stdin; ln -s fd/1 /dev/stdout; ln -s fd/2 /dev/stderr",
         "mkdir /dev/shm /dev/pts; mount -t tmpfs tmpfs /dev/shm; mount -t devpts devpts /dev/pts",
     ]
-    for tag, path in (("checkout", top), ("kernel", kernel)):
-        lines.append(f"mkdir -p {shlex.quote(str(path))}; mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=131072 "
+    trees = [("checkout", top, ""), ("kernel", kernel, "")]
+    if system:
+        # Nobody changes it meanwhile, so the guest may keep what it has read.
+        trees.append(("system", SYSTEM, ",cache=loose"))
+    for tag, path, more in trees:
+        lines.append(f"mkdir -p {shlex.quote(str(path))}; mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=131072{more} "
                      f"{tag} {shlex.quote(str(path))}")
+    if system:
+        # Where programs look for their loader, libraries and settings.
+        lines.append(f"ln -s {SYSTEM}/usr /usr; ln -s usr/lib /lib; ln -s {SYSTEM}/etc /etc")
     return lines
 
 
@@ -108,6 +117,8 @@ def command(args, kernel, scratch, top, qemu, log, verdict):
         function = {"driver": "vfio-user-pci", "socket": {"type": "unix", "path": str(scratch / "hardware")}}
         hardware = ["-object", f"memory-backend-memfd,id=ram,size={args.mem},share=on",
                     "-device", json.dumps(function), "-dtb", str(scratch / "tree.dtb")]
+    if args.system:
+        hardware += ["-virtfs", f"local,path={args.system},mount_tag=system,security_model=none,readonly=on,multidevs=remap"]
     if args.swap:
         hardware += ["-drive", f"file={scratch / 'swap'},format=raw,if=none,id=swap", "-device", "virtio-blk-pci,drive=swap"]
     terminal = "stdio,id=output,signal=off" if args.interactive else "file,id=output,path=/dev/stdout"

@@ -2,10 +2,11 @@
 """The same on the architecture that the drivers are for."""
 
 import os
+import re
 import subprocess
 import time
 
-from suites.base import RESULTS, TOP, Count, Run
+from suites.base import RESULTS, STATUS, TOP, Count, Run, tap
 from suites.kernel import abi, drm, kunit, runner
 from suites.programs import demo, selftest
 
@@ -35,6 +36,8 @@ def build_arm64(run, count):
         count.check(not done.returncode, f"{part}: the build failed, or gave warnings")
 
 
+BUILT_ARM64 = ["modules", "crates", "hwmodel", "firmware", "selftests"]
+
 # What is tested in an arm64 guest with hardware: a driver, and where its programs are.
 ARM64_DRIVERS = (("panthor", "selftests"), ("mali_csf", "selftests"), ("rocket", "selftests-npu"), ("rknn", "selftests-npu"))
 
@@ -49,6 +52,38 @@ def arm64_hw(run, count):
             continue
         for driver, directory in ARM64_DRIVERS:
             hardware(other, count, driver, directory, wanted)
+
+
+# What the programs that use Mesa find in their environment.
+MESA = {"HOME": "/run", "XDG_RUNTIME_DIR": "/run", "VK_DRIVER_FILES": "/usr/share/vulkan/icd.d/panfrost_icd.json",
+        "VK_LOADER_LAYERS_DISABLE": "~implicit~"}
+
+
+def mesa(run, count):
+    """Long: Debian's Mesa in an arm64 guest, unchanged, on all drivers: Vulkan on the GPU, Teflon on the NPU."""
+    other = Run("arm64")
+    system = subprocess.run([str(TOP / "scripts/provision"), "mesa"], stdout=subprocess.PIPE, text=True)
+    built = subprocess.run([str(TOP / "scripts/build"), "--kernel", other.kind, *BUILT_ARM64, "mesa"])
+    if system.returncode or built.returncode:
+        count.failures.append("mesa: the build failed")
+        return
+    options = ["--mem", "2G", "--system", system.stdout.strip()]
+    for driver, programs in (("panthor", ("vulkaninfo", "vulkan", "draw")), ("mali_csf", ("vulkaninfo", "vulkan", "draw")), ("rocket", ("teflon",)),
+                             ("rknn", ("teflon",))):
+        for program in programs:
+            seen, begin = Count(), time.monotonic()
+            command = ["vulkaninfo", "--summary"] if program == "vulkaninfo" else [str(other.out / "mesa" / program)]
+            status, output = other.guest(f"mesa-{driver}-{program}", ["env", *(f"{k}={v}" for k, v in MESA.items()), *command],
+                                         driver=driver, options=options)
+            if program == "vulkaninfo":
+                found = re.search(r"deviceName += Mali-G610 .*\n.*\n\s+driverName += panvk\n\s+driverInfo += Mesa", output)
+                seen.check(status == 0 and found, f"vulkaninfo on {driver}: status {status}, or it found no Mali-G610")
+            elif not tap(output, seen, f"{driver}/{program}") or status and not seen.failures:
+                seen.failures.append(f"{driver}/{program}: {STATUS.get(status, f'status {status}')}")
+            print(f"       mesa: {program} on {driver}: {seen.passed} passed, {len(seen.failures)} failed "
+                  f"({time.monotonic() - begin:.0f} s)", flush=True)
+            RESULTS.record(other.kind, f"mesa-{driver}-{program}", seen, time.monotonic() - begin)
+            count.add(seen)
 
 
 def hardware(run, count, driver, directory, wanted):
