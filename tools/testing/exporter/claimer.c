@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
- * Somebody who wants a device's IOMMU for himself, as VFIO does on behalf of user space. Loading the module
- * claims it and gives it back: it fails with whatever the IOMMU core says. The module itself does nothing else.
+ * Somebody who wants a device's IOMMU for himself, as VFIO does on behalf of user space. Writing the name of a platform
+ * device to the parameter claims it and gives it back: that fails with whatever the IOMMU core says.
  */
 #include <linux/device.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
 
-static char *claimer_device;
-module_param_named(device, claimer_device, charp, 0444);
-MODULE_PARM_DESC(device, "the platform device whose IOMMU group is claimed");
-
-static int __init claimer_init(void)
+static int claimer_claim(const char *name, const struct kernel_param *kp)
 {
 	static int owner;
-	struct device *dev = claimer_device ?
-		bus_find_device_by_name(&platform_bus_type, NULL, claimer_device) : NULL;
+	struct device *dev = bus_find_device_by_name(&platform_bus_type, NULL, name);
 	struct iommu_group *group;
 	int ret;
 
@@ -32,12 +27,12 @@ static int __init claimer_init(void)
 	iommu_group_put(group);
 	return ret;
 }
-module_init(claimer_init);
 
-static void __exit claimer_exit(void)
-{
-}
-module_exit(claimer_exit);
+static const struct kernel_param_ops claimer_ops = {
+	.set = claimer_claim,
+};
+module_param_cb(device, &claimer_ops, NULL, 0200);
+MODULE_PARM_DESC(device, "the platform device whose IOMMU group is claimed");
 
 MODULE_DESCRIPTION("Claims the IOMMU group of a device");
 MODULE_LICENSE("Dual MIT/GPL");

@@ -11,8 +11,10 @@
 #include "cores.h"
 #include "module.h"
 #include "suite.h"
+#include "text.h"
 
 #define CORES	3
+#define CLAIMER	"/sys/module/claimer"
 
 static bool find_claimer(char *path, size_t size)
 {
@@ -29,30 +31,33 @@ static bool find_claimer(char *path, size_t size)
 }
 
 /* Claims a core's IOMMU and gives it back: 0, or what the kernel says. */
-static int claim(const char *module, uint32_t core)
+static int claim(uint32_t core)
 {
-	char parameter[320], path[256], *name;
+	char path[256], *name;
 	int ret = core_attribute(core, "", path, sizeof(path));
 
 	if (ret)
 		return ret;
 	path[strlen(path) - 1] = '\0';
 	name = strrchr(path, '/') + 1;
-	snprintf(parameter, sizeof(parameter), "device=%s", name);
-	ret = module_load_with(module, parameter);
-	return ret ?: module_unload("claimer");
+	return text_write(CLAIMER "/parameters/device", name);
 }
 
 FIXTURE(owner) {
-	char module[PATH_MAX + 32];
 };
 
 FIXTURE_SETUP(owner)
 {
+	char module[PATH_MAX + 32];
+
 	NEEDS_MODEL();
 	KNOWN_C_DEFECT("a core that goes leaves its place in the table");
-	if (!find_claimer(self->module, sizeof(self->module)))
-		SKIP(return, "needs claimer.ko");
+	/* It stays: KASAN does not forget, in User-mode Linux, what was where a module is loaded. */
+	if (access(CLAIMER, F_OK)) {
+		if (!find_claimer(module, sizeof(module)))
+			SKIP(return, "needs claimer.ko");
+		ASSERT_EQ(0, module_load(module));
+	}
 	ASSERT_EQ(CORES, cores_count());
 }
 
@@ -69,13 +74,13 @@ FIXTURE_TEARDOWN(owner)
 TEST_F(owner, a_core_that_the_driver_has_is_nobody_elses)
 {
 	for (uint32_t i = 0; i < CORES; i++)
-		EXPECT_EQ(-EPERM, claim(self->module, i));
+		EXPECT_EQ(-EPERM, claim(i));
 	EXPECT_EQ(0, cores_run(0x7));
 	for (uint32_t i = 0; i < CORES; i++)
-		EXPECT_EQ(-EPERM, claim(self->module, i));
+		EXPECT_EQ(-EPERM, claim(i));
 	ASSERT_EQ(0, cores_wait_off());
 	for (uint32_t i = 0; i < CORES; i++)
-		EXPECT_EQ(-EPERM, claim(self->module, i));
+		EXPECT_EQ(-EPERM, claim(i));
 }
 
 /*
@@ -89,7 +94,7 @@ TEST_F(owner, a_core_without_a_driver_may_be_somebody_elses_before_jobs_run_and_
 		uint32_t core = n % CORES;
 
 		ASSERT_EQ(0, core_unbind(core));
-		EXPECT_EQ(0, claim(self->module, core));
+		EXPECT_EQ(0, claim(core));
 		EXPECT_EQ(0, cores_run(0x7 & ~(1 << core)));
 		ASSERT_EQ(0, core_bind(core));
 		EXPECT_EQ(0, cores_run(0x7));
