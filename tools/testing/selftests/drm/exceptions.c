@@ -17,9 +17,9 @@ FIXTURE_SETUP(exception)
 {
 	if (geteuid() || !hwmodel_present())
 		SKIP(return, "exceptions on request are for the hardware model");
-	ASSERT_EQ(0, rig_open(&self->guilty, 2));
+	ASSERT_EQ(0, open_guilty(&self->guilty, 2));
 	ASSERT_EQ(0, rig_open(&self->healthy, 1));
-	/* The first to run is in the first slot, and the other one in the next, until the GPU is switched off. */
+	/* As long as the GPU is on, address spaces keep their numbers. */
 	power_keep_on(&self->guilty.gpu, true);
 	spin(_metadata, &self->guilty);
 	spin(_metadata, &self->healthy);
@@ -37,7 +37,7 @@ TEST_F(exception, a_fatal_one_between_jobs_ends_the_group)
 
 	rig->data.u32[FLAG] = 1;
 	ASSERT_EQ(1, rig_wait(rig));
-	ASSERT_EQ(0, inject("fatal", 0x48));
+	ASSERT_EQ(0, inject(rig, "fatal", 0x48));
 	EXPECT_EQ(0, group_wait_bad(&rig->gpu, rig->group, &state, &fatal));
 	EXPECT_EQ(DRM_PANTHOR_GROUP_STATE_FATAL_FAULT, state);
 	EXPECT_EQ(1, fatal);
@@ -60,7 +60,7 @@ TEST_F(exception, a_fatal_one_ends_what_is_behind_and_beside_it)
 	ASSERT_EQ(0, group_run(&rig->gpu, rig->group, 1, rig_stream_va(rig, &cs), cs_bytes(&cs),
 			       beside));
 	ASSERT_EQ(0, rig_wait_word(rig, 202, 1));
-	ASSERT_EQ(0, inject("fatal", 0x49));
+	ASSERT_EQ(0, inject(rig, "fatal", 0x49));
 	expect_fatal(_metadata, rig, -EINVAL);
 	EXPECT_EQ(0, sync_wait(&rig->gpu, behind, 0, PATIENCE));
 	EXPECT_EQ(-EINVAL, sync_status(&rig->gpu, behind));
@@ -78,7 +78,7 @@ TEST_F(exception, a_fault_leaves_what_is_behind_and_beside_it_alone)
 		ASSERT_EQ(0, sync_create(&rig->gpu, false, &sync[i]));
 		ASSERT_EQ(0, put(rig, i, 201 + i, 1, sync[i]));
 	}
-	ASSERT_EQ(0, inject("fault", 0x58));
+	ASSERT_EQ(0, inject(rig, "fault", 0x58));
 	rig->data.u32[FLAG] = 1;
 	EXPECT_EQ(-EINVAL, rig_wait(rig));
 	for (int i = 0; i < 2; i++) {
@@ -192,7 +192,7 @@ TEST_F_TIMEOUT(exception, a_fatal_one_that_is_not_reported_ends_as_a_time_out, 6
 	self->healthy.data.u32[FLAG] = 1;
 	ASSERT_EQ(1, rig_wait(&self->healthy));
 	ASSERT_EQ(0, hwmodel_inject("mcu event drop fatal 1"));
-	ASSERT_EQ(0, inject("fatal", 0x48));
+	ASSERT_EQ(0, inject(rig, "fatal", 0x48));
 	EXPECT_EQ(-ETIMEDOUT, rig_wait(rig));
 	EXPECT_EQ(0, group_wait_bad(&rig->gpu, rig->group, &state, &fatal));
 	EXPECT_EQ(DRM_PANTHOR_GROUP_STATE_TIMEDOUT, state);

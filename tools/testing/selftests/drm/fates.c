@@ -25,8 +25,6 @@ static const struct kind {
 };
 
 #define BEHIND		208	/* word of the job that is queued behind */
-#define FILLED		24	/* words of the healthy one: fillers spin until this is set */
-#define FILLER		300	/* and how far each of them has come */
 
 FIXTURE(fate)
 {
@@ -39,10 +37,10 @@ FIXTURE_SETUP(fate)
 {
 	if (geteuid() || !hwmodel_present())
 		SKIP(return, "exceptions on request are for the hardware model");
-	ASSERT_EQ(0, rig_open(&self->guilty, 2));
-	ASSERT_EQ(0, rig_open(&self->healthy, 1));
+	ASSERT_EQ(0, open_guilty(&self->guilty, 2));
+	ASSERT_EQ(0, rig_open(&self->healthy, 2));
 	ASSERT_EQ(0, sync_create(&self->guilty.gpu, false, &self->behind));
-	/* The first to run is in the first slot, and the other one in the next, until the GPU is switched off. */
+	/* As long as the GPU is on, address spaces keep their numbers. */
 	power_keep_on(&self->guilty.gpu, true);
 	self->others = 1;
 	spin(_metadata, &self->guilty);
@@ -89,9 +87,9 @@ static void queue_behind(struct __test_metadata *_metadata, FIXTURE_DATA(fate) *
 	ASSERT_EQ(0, put(&self->guilty, 0, BEHIND, 1, self->behind));
 }
 
-static int ask(const struct kind *kind)
+static int ask(FIXTURE_DATA(fate) *self, const struct kind *kind)
 {
-	return inject(kind->fatal ? "fatal" : "fault", kind->type);
+	return inject(&self->guilty, kind->fatal ? "fatal" : "fault", kind->type);
 }
 
 static void expect_behind(struct __test_metadata *_metadata, FIXTURE_DATA(fate) *self,
@@ -103,7 +101,7 @@ static void expect_behind(struct __test_metadata *_metadata, FIXTURE_DATA(fate) 
 	EXPECT_EQ(kind->fatal ? -EINVAL : 1, status);
 }
 
-/* A new group, which gets the first slot again: the old one has left it. */
+/* A new group. The old one, which has the same address space, has left its slot. */
 static void renew_in_place(struct __test_metadata *_metadata, FIXTURE_DATA(fate) *self)
 {
 	renew(_metadata, &self->guilty);
@@ -137,18 +135,8 @@ static void judge(struct __test_metadata *_metadata, FIXTURE_DATA(fate) *self, c
 	relay(_metadata, &self->healthy);
 }
 
-/*
- * All, but on the C driver one fatal type and one fault: there a new group is now and then not in the slot
- * that the one before has left, and it is somebody else who gets the exception.
- */
-static bool left_out(const struct gpu *gpu, const struct kind *kind)
-{
-	return gpu_is_c_driver(gpu) && kind != kinds && kind->fatal == kind[-1].fatal;
-}
-
 #define EACH(kind)								\
-	for (const struct kind *kind = kinds; kind < kinds + sizeof(kinds) / sizeof(*kinds); kind++)	\
-		if (!left_out(&self->guilty.gpu, kind))
+	for (const struct kind *kind = kinds; kind < kinds + sizeof(kinds) / sizeof(*kinds); kind++)
 
 /* It strikes as soon as the group is in its slot. */
 TEST_F_TIMEOUT(fate, before_the_first_instruction, 120)
@@ -157,15 +145,13 @@ TEST_F_TIMEOUT(fate, before_the_first_instruction, 120)
 
 	EACH(kind) {
 		struct cs cs = rig_stream(rig, 0);
-		char line[64];
 
 		renew_in_place(_metadata, self);
 		begin(rig);
 		rig->data.u32[FLAG] = 1;
 		cs_spin_while_zero(&cs, rig->data.va + 4 * FLAG);
 		cs_put32(&cs, rig->data.va + 4 * ENDED, 1);
-		snprintf(line, sizeof(line), "mcu %s 0 0 0x%x", kind->fatal ? "fatal" : "fault", kind->type);
-		ASSERT_EQ(0, hwmodel_inject(line));
+		ASSERT_EQ(0, inject_later(rig, kind->fatal ? "fatal" : "fault", kind->type));
 		ASSERT_EQ(0, rig_submit(rig, 0, &cs));
 		/* The group may have gone by then, and with it the job behind. */
 		if (put(rig, 0, BEHIND, 1, self->behind)) {
@@ -180,44 +166,33 @@ TEST_F_TIMEOUT(fate, before_the_first_instruction, 120)
 	}
 }
 
-TEST_F_TIMEOUT(fate, in_its_stream, 120)
+static void strike_at(struct __test_metadata *_metadata, FIXTURE_DATA(fate) *self, enum point point)
 {
 	struct rig *rig = &self->guilty;
 
 	EACH(kind) {
-		begin(rig);
-		spin(_metadata, rig);
+		rig->data.u32[BEHIND] = 0;
+		begin_at(_metadata, rig, point, NULL, NULL);
 		queue_behind(_metadata, self);
-		ASSERT_EQ(0, ask(kind));
+		ASSERT_EQ(0, ask(self, kind));
 		rig->data.u32[FLAG] = 1;
 		judge(_metadata, self, kind);
 	}
 }
 
+TEST_F_TIMEOUT(fate, in_its_stream, 120)
+{
+	strike_at(_metadata, self, IN_ITS_STREAM);
+}
+
 TEST_F_TIMEOUT(fate, in_a_stream_that_it_calls, 120)
 {
-	struct rig *rig = &self->guilty;
+	strike_at(_metadata, self, IN_A_STREAM_THAT_IT_CALLS);
+}
 
-	EACH(kind) {
-		struct cs inner = rig_stream(rig, 1), outer = rig_stream(rig, 2), cs = rig_stream(rig, 0);
-
-		begin(rig);
-		cs_put32(&inner, rig->data.va + 4 * BEGUN, 1);
-		cs_spin_while_zero(&inner, rig->data.va + 4 * FLAG);
-		cs_move48(&outer, 40, rig_stream_va(rig, &inner));
-		cs_move32(&outer, 42, cs_bytes(&inner));
-		cs_call(&outer, 40, 42);
-		cs_move48(&cs, 44, rig_stream_va(rig, &outer));
-		cs_move32(&cs, 46, cs_bytes(&outer));
-		cs_call(&cs, 44, 46);
-		cs_put32(&cs, rig->data.va + 4 * ENDED, 1);
-		ASSERT_EQ(0, rig_submit(rig, 0, &cs));
-		ASSERT_EQ(0, rig_wait_word(rig, BEGUN, 1));
-		queue_behind(_metadata, self);
-		ASSERT_EQ(0, ask(kind));
-		rig->data.u32[FLAG] = 1;
-		judge(_metadata, self, kind);
-	}
+TEST_F_TIMEOUT(fate, while_a_job_of_it_runs, 120)
+{
+	strike_at(_metadata, self, WHILE_A_JOB_OF_IT_RUNS);
 }
 
 TEST_F_TIMEOUT(fate, while_it_waits_for_a_sync_object, 120)
@@ -228,7 +203,7 @@ TEST_F_TIMEOUT(fate, while_it_waits_for_a_sync_object, 120)
 		begin(rig);
 		block(_metadata, rig);
 		queue_behind(_metadata, self);
-		ASSERT_EQ(0, ask(kind));
+		ASSERT_EQ(0, ask(self, kind));
 		if (!kind->fatal) {
 			struct cs cs = rig_stream(rig, 3);
 
@@ -239,32 +214,6 @@ TEST_F_TIMEOUT(fate, while_it_waits_for_a_sync_object, 120)
 			ASSERT_EQ(0, group_run(&rig->gpu, rig->group, 1, rig_stream_va(rig, &cs),
 					       cs_bytes(&cs), 0));
 		}
-		judge(_metadata, self, kind);
-	}
-}
-
-TEST_F_TIMEOUT(fate, while_a_job_of_it_runs, 120)
-{
-	struct rig *rig = &self->guilty;
-
-	EACH(kind) {
-		struct cs cs = rig_stream(rig, 0);
-		size_t again;
-
-		begin(rig);
-		cs_put32(&cs, rig->data.va + 4 * BEGUN, 1);
-		cs_move48(&cs, 44, rig->data.va + 4 * FLAG);
-		again = cs.len;
-		compute(&cs, 20);
-		cs_load(&cs, 46, 1, 44, 0);
-		cs_wait(&cs, CS_SB_LS);
-		cs_branch(&cs, CS_EQUAL, 46, again);
-		cs_put32(&cs, rig->data.va + 4 * ENDED, 1);
-		ASSERT_EQ(0, rig_submit(rig, 0, &cs));
-		ASSERT_EQ(0, rig_wait_word(rig, BEGUN, 1));
-		queue_behind(_metadata, self);
-		ASSERT_EQ(0, ask(kind));
-		rig->data.u32[FLAG] = 1;
 		judge(_metadata, self, kind);
 	}
 }
@@ -292,7 +241,7 @@ TEST_F_TIMEOUT(fate, at_its_end_with_another_one_queued, 120)
 			ASSERT_EQ(0, rig_submit(rig, 0, &cs));
 			queue_behind(_metadata, self);
 			ASSERT_EQ(0, rig_wait_word(rig, BEGUN, 1));
-			ASSERT_EQ(0, ask(kind));
+			ASSERT_EQ(0, ask(self, kind));
 			first = rig_wait(rig);
 			EXPECT_EQ(0, sync_wait(&rig->gpu, self->behind, 0, PATIENCE));
 			second = sync_status(&rig->gpu, self->behind);
@@ -300,6 +249,7 @@ TEST_F_TIMEOUT(fate, at_its_end_with_another_one_queued, 120)
 				renew_in_place(_metadata, self);
 			else if (!kind->fatal)
 				EXPECT_EQ(1, rig->data.u32[BEHIND]);
+			relay(_metadata, &self->healthy);
 		}
 		if (kind->fatal) {
 			expect_behind(_metadata, self, kind, second);
@@ -311,69 +261,36 @@ TEST_F_TIMEOUT(fate, at_its_end_with_another_one_queued, 120)
 			}
 			expect_alive(_metadata, rig);
 		}
-		relay(_metadata, &self->healthy);
 	}
 }
 
 /* Others of higher priority fill all slots, one of them for a moment. */
 TEST_F_TIMEOUT(fate, while_its_group_leaves_the_slot, 240)
 {
-	struct rig *rig = &self->guilty, *healthy = &self->healthy;
-	uint32_t filler[16], urgent, done, count;
-	struct drm_panthor_csif_info csif;
-	struct cs cs;
+	struct rig *rig = &self->guilty;
+	struct crowd crowd;
 
 	if (gpu_is_c_driver(&rig->gpu))
 		SKIP(return, "idle groups of the C driver do not stay in their slots");
-	ASSERT_EQ(0, gpu_csif(&rig->gpu, &csif));
-	ASSERT_GE(16, csif.csg_slot_count);
-	count = csif.csg_slot_count - 2;
-	ASSERT_EQ(0, sync_create(&healthy->gpu, false, &done));
-	for (uint32_t i = 0; i < count; i++)
-		ASSERT_EQ(0, group_create(&healthy->gpu, healthy->vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM,
-					  &filler[i]));
+	crowd_open(_metadata, &crowd, &self->healthy);
 
 	EACH(kind) {
 		uint64_t before = reported();
-		char line[64];
 
 		ASSERT_EQ(0, group_destroy(&rig->gpu, rig->group));
 		ASSERT_EQ(0, group_create(&rig->gpu, rig->vm, 2, PANTHOR_GROUP_PRIORITY_LOW, &rig->group));
 		ASSERT_EQ(0, wait_slots_used(self->others));
-		self->others = count + 1;
+		self->others = crowd.count + 1;
 		begin(rig);
 		spin(_metadata, rig);
 		queue_behind(_metadata, self);
-		healthy->data.u32[FILLED] = 0;
-		for (uint32_t i = 0; i < count; i++) {
-			cs = rig_stream(healthy, 8 + i);
-			cs_put32(&cs, healthy->data.va + 4 * (FILLER + i), 1);
-			cs_spin_while_zero(&cs, healthy->data.va + 4 * FILLED);
-			cs_put32(&cs, healthy->data.va + 4 * (FILLER + i), 2);
-			ASSERT_EQ(0, group_run(&healthy->gpu, filler[i], 0, rig_stream_va(healthy, &cs),
-					       cs_bytes(&cs), 0));
-		}
-		for (uint32_t i = 0; i < count; i++)
-			ASSERT_EQ(0, rig_wait_word(healthy, FILLER + i, 1));
-
-		snprintf(line, sizeof(line), "mcu leaving %s 0 0 0x%x", kind->fatal ? "fatal" : "fault",
-			 kind->type);
-		ASSERT_EQ(0, hwmodel_inject(line));
-		ASSERT_EQ(0, group_create(&healthy->gpu, healthy->vm, 1, PANTHOR_GROUP_PRIORITY_REALTIME,
-					  &urgent));
-		cs = rig_stream(healthy, 7);
-		cs_put32(&cs, healthy->data.va + 4 * 299, 1);
-		ASSERT_EQ(0, group_run(&healthy->gpu, urgent, 0, rig_stream_va(healthy, &cs),
-				       cs_bytes(&cs), done));
-		EXPECT_EQ(0, sync_wait(&healthy->gpu, done, 0, PATIENCE));
-		EXPECT_EQ(1, sync_status(&healthy->gpu, done));
+		crowd_begin(_metadata, &crowd);
+		ASSERT_EQ(0, inject_later(rig, kind->fatal ? "leaving fatal" : "leaving fault", kind->type));
+		crowd_displace(_metadata, &crowd);
 		EXPECT_EQ(before + 1, reported());
-		ASSERT_EQ(0, group_destroy(&healthy->gpu, urgent));
 		rig->data.u32[FLAG] = 1;
 		judge(_metadata, self, kind);
-		healthy->data.u32[FILLED] = 1;
-		for (uint32_t i = 0; i < count; i++)
-			ASSERT_EQ(0, rig_wait_word(healthy, FILLER + i, 2));
+		crowd_end(_metadata, &crowd);
 	}
 }
 
