@@ -4,6 +4,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include <drm/drm_drv.h>
@@ -14,11 +15,12 @@ MODULE_IMPORT_NS("DMA_BUF");
 
 /*
  * Goes through the DMA addresses of a table and joins what is contiguous. Fills in @to, if given.
- * Returns how many runs there are; 0 if one is not of whole pages, or all are shorter than @size.
+ * Returns how many runs there are; 0 if one is not of whole pages of a device, or all are
+ * shorter than @size. Pages of the CPU may be larger, and an exporter need not keep to them.
  */
 static unsigned int dma_runs(struct sg_table *from, size_t size, struct scatterlist *to)
 {
-	const u64 longest = rounddown(UINT_MAX, PAGE_SIZE);
+	const u64 longest = rounddown(UINT_MAX, SZ_4K);
 	struct scatterlist *sg;
 	unsigned int i, runs = 0;
 	u64 first = 0, len = 0, all = 0;
@@ -27,7 +29,7 @@ static unsigned int dma_runs(struct sg_table *from, size_t size, struct scatterl
 		dma_addr_t addr = sg_dma_address(sg);
 		unsigned int more = sg_dma_len(sg);
 
-		if (!more || !PAGE_ALIGNED(addr) || !PAGE_ALIGNED(more))
+		if (!more || !IS_ALIGNED(addr, SZ_4K) || !IS_ALIGNED(more, SZ_4K))
 			return 0;
 		if (!runs || addr != first + len || len + more > longest) {
 			if (runs && to)

@@ -46,7 +46,7 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `table` is owned and constant: it has runs of whole pages that are no shorter than the object, and
+/// `table` is owned and constant: it has runs of whole pages of 4 KiB that are no shorter than the object, and
 /// no `struct page`.
 pub(super) struct Runs {
     table: NonNull<bindings::sg_table>,

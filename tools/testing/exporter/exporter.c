@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poison.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -42,8 +43,13 @@ static void unmap_pages(struct device *dev, struct sg_table *sgt, enum dma_data_
 	struct scatterlist *sg;
 	unsigned int i;
 
-	for_each_sgtable_dma_sg(sgt, sg, i)
-		dma_unmap_page(dev, ALIGN_DOWN(sg_dma_address(sg), PAGE_SIZE), PAGE_SIZE, dir);
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		dma_addr_t addr = ALIGN_DOWN(sg_dma_address(sg), SZ_4K);
+
+		/* Once for each page, however many pieces it has. */
+		if (IS_ALIGNED(addr, PAGE_SIZE))
+			dma_unmap_page(dev, addr, PAGE_SIZE, dir);
+	}
 	sg_free_table(sgt);
 	kfree(sgt);
 }
@@ -51,7 +57,8 @@ static void unmap_pages(struct device *dev, struct sg_table *sgt, enum dma_data_
 static struct sg_table *buffer_map(struct dma_buf_attachment *attach, enum dma_data_direction dir)
 {
 	const struct buffer *buffer = attach->dmabuf->priv;
-	unsigned int i, count = buffer->count;
+	const unsigned int pieces = buffer->flags & EXPORTER_PIECES ? PAGE_SIZE / SZ_4K : 1;
+	unsigned int i, piece, count = buffer->count;
 	struct scatterlist *sg;
 	struct sg_table *sgt;
 	int ret;
@@ -63,7 +70,7 @@ static struct sg_table *buffer_map(struct dma_buf_attachment *attach, enum dma_d
 	sgt = kzalloc(sizeof(*sgt), GFP_KERNEL);
 	if (!sgt)
 		return ERR_PTR(-ENOMEM);
-	ret = sg_alloc_table(sgt, max(count, 1U), GFP_KERNEL);
+	ret = sg_alloc_table(sgt, max(count * pieces, 1U), GFP_KERNEL);
 	if (ret) {
 		kfree(sgt);
 		return ERR_PTR(ret);
@@ -80,11 +87,14 @@ static struct sg_table *buffer_map(struct dma_buf_attachment *attach, enum dma_d
 			unmap_pages(attach->dev, sgt, dir);
 			return ERR_PTR(-ENOMEM);
 		}
-		sg_assign_page(sg, (struct page *)LIST_POISON1);
-		sg_dma_address(sg) = addr + (buffer->flags & EXPORTER_UNALIGNED ? 64 : 0);
-		sg_dma_len(sg) = PAGE_SIZE;
-		sgt->nents++;
-		sg = sg_next(sg);
+		if (buffer->flags & EXPORTER_UNALIGNED)
+			addr += 64;
+		for (piece = pieces; piece--; sg = sg_next(sg)) {
+			sg_assign_page(sg, (struct page *)LIST_POISON1);
+			sg_dma_len(sg) = PAGE_SIZE / pieces;
+			sg_dma_address(sg) = addr + piece * (PAGE_SIZE / pieces);
+			sgt->nents++;
+		}
 	}
 	atomic_inc(&mapped);
 	return sgt;

@@ -14,6 +14,8 @@
 #define EXPORTER_EMPTY		(1 << 2)	/* the table has no entry */
 #define EXPORTER_GONE		(1 << 3)	/* whoever maps it gets ENODEV */
 #define EXPORTER_NO_MMAP	(1 << 4)	/* user space cannot map it */
+/* No defect: the table has pieces of 4 KiB, those of each page of the CPU from its end to its beginning. */
+#define EXPORTER_PIECES		(1 << 5)
 
 struct exporter_create {
 	__u64 size;		/* in bytes, as the dma-buf has it: not rounded */

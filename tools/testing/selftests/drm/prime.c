@@ -358,6 +358,39 @@ TEST_F(exporter, it_gets_back_what_was_imported)
 	EXPECT_TRUE(falls_to(0, count_buffers));
 }
 
+/*
+ * By rule G8: the GPU's pages are its own. Where those of the CPU are larger, a table may begin and end inside of
+ * them; where they are not, this one is like any other.
+ */
+TEST_F(exporter, pieces_of_the_cpus_pages_are_bound_in_the_order_of_the_table)
+{
+	const uint64_t size = 2 * cpu_page();
+	const uint32_t pieces = cpu_page() / PAGE;
+	int buf = exporter_buffer_with(size, EXPORTER_PIECES);
+	uint32_t handle, value, *map;
+	struct rig rig;
+
+	ASSERT_LE(0, buf);
+	map = map_fd(buf, size);
+	ASSERT_NE(NULL, map);
+	number(map, 2 * pieces, 500);
+	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
+	ASSERT_EQ(0, prime_import(&self->gpu, buf, &handle));
+	ASSERT_EQ(0, vm_map(&self->gpu, rig.vm, handle, 0, IMPORT_VA, size, 0));
+	for (uint32_t page = 0; page < 2 * pieces; page++) {
+		ASSERT_EQ(1, rig_peek(&rig, IMPORT_VA + page * PAGE, &value));
+		EXPECT_EQ(500 + page / pieces * pieces + pieces - 1 - page % pieces, value);
+	}
+	ASSERT_EQ(0, vm_unmap(&self->gpu, rig.vm, IMPORT_VA, size));
+	/* One page of the GPU, from the middle of one of the CPU. */
+	ASSERT_EQ(0, vm_map(&self->gpu, rig.vm, handle, size - PAGE, IMPORT_VA, PAGE, 0));
+	ASSERT_EQ(1, rig_peek(&rig, IMPORT_VA, &value));
+	EXPECT_EQ(500 + pieces, value);
+	rig_release(&rig);
+	munmap(map, size);
+	close(buf);
+}
+
 TEST_F(exporter, it_gets_its_buffers_back_when_the_driver_is_unbound)
 {
 	int buf[3];
