@@ -248,7 +248,8 @@ TEST_F_TIMEOUT(order, a_file_with_one_job_at_a_time_has_the_same_share_as_those_
 			lists_add(&lists[f], &layer, &outputs[f][i]);
 		}
 	}
-	ASSERT_EQ(0, hwmodel_inject("npu delay 10000000"));
+	/* Long enough for the fourth file's next job to be there by its turn, also where the CPU is emulated. */
+	ASSERT_EQ(0, hwmodel_inject("npu delay 40000000"));
 	for (uint32_t i = 0; i < HEAVY * HEAVY_JOBS; i++) {
 		uint32_t f = i % HEAVY, o = i / HEAVY % OUTPUTS;
 
