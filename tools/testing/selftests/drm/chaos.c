@@ -165,9 +165,13 @@ static enum end submit(struct world *world, struct client *client, uint32_t grou
 	int ret = group_submit(&client->rig.gpu, group, &job, 1);
 	uint32_t state = 0, fatal;
 
-	/* Whether a group has ended without its fault is judged by its jobs. */
-	if (ret == -EINVAL && !group_state(&client->rig.gpu, group, &state, &fatal) && state)
-		return LOST;
+	/* Whether a group has ended without its fault is judged by its jobs. The device may have gone after it. */
+	if (ret == -EINVAL) {
+		TRY(world, "state of a group that takes no job",
+		    group_state(&client->rig.gpu, group, &state, &fatal));
+		if (state)
+			return LOST;
+	}
 	TRY(world, "submit", ret);
 	return WELL;
 }
