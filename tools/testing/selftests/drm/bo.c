@@ -444,9 +444,9 @@ TEST_F(bo, cache_maintenance_says_which_operation_has_failed)
 	struct bo bo;
 
 	KNOWN_C_DEFECT(&self->gpu, "BO_SYNC does not say which operation has failed");
-	ASSERT_EQ(0, bo_create(&self->gpu, PAGE, DRM_PANTHOR_BO_WB_MMAP, 0, &bo));
+	ASSERT_EQ(0, bo_create(&self->gpu, cpu_page(), DRM_PANTHOR_BO_WB_MMAP, 0, &bo));
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
-		ops[i] = (struct drm_panthor_bo_sync_op){ .handle = bo.handle, .size = PAGE };
+		ops[i] = (struct drm_panthor_bo_sync_op){ .handle = bo.handle, .size = cpu_page() };
 	ASSERT_EQ(0, gpu_ioctl(self->gpu.fd, DRM_IOCTL_PANTHOR_BO_SYNC, &args));
 	EXPECT_EQ(4, args.ops.count);
 	ops[2].offset = 1;

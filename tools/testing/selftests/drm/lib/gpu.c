@@ -526,7 +526,8 @@ int64_t free_memory(void)
 
 int64_t table_memory(void)
 {
-	return meminfo("SecPageTables");
+	/* Tables that share a page of the CPU are counted among all that the kernel has in slabs. */
+	return meminfo(cpu_page() > PAGE ? "SUnreclaim" : "SecPageTables");
 }
 
 FILE *gpu_debugfs(const struct gpu *gpu, const char *name)
