@@ -296,6 +296,7 @@ TEST_F_TIMEOUT(group, one_whose_event_was_lost_is_done_when_it_leaves_its_slot, 
 
 	if (!hwmodel_present())
 		SKIP(return, "no event gets lost on request on real hardware");
+	KNOWN_C_DEFECT(&self->gpu, "without an event, what a group has done before it left its slot is found by luck");
 	ASSERT_EQ(0, rig_open(&rig, 1));
 	ASSERT_EQ(0, gpu_csif(&rig.gpu, &csif));
 	ASSERT_GE(ARRAY_SIZE(busy), csif.csg_slot_count);
