@@ -43,14 +43,17 @@ ARM64_DRIVERS = (("panthor", "selftests"), ("mali_csf", "selftests"), ("rocket",
 
 
 def arm64_hw(run, count):
-    """Long: the demos and the user-space tests of all drivers in an arm64 guest (ARM64_KINDS; ARM64_PROGRAMS: which)."""
+    """Long: the demos and the user-space tests of all drivers in an arm64 guest (ARM64_KINDS, ARM64_DRIVERS, ARM64_PROGRAMS)."""
     wanted = (os.environ.get("ARM64_PROGRAMS") or "").split()
+    drivers = (os.environ.get("ARM64_DRIVERS") or "").split()
     for kind in (os.environ.get("ARM64_KINDS") or "arm64").split():
         other = Run(kind)
         if subprocess.run([str(TOP / "scripts/build"), "--kernel", kind]).returncode:
             count.failures.append(f"{kind}: the build failed")
             continue
         for driver, directory in ARM64_DRIVERS:
+            if drivers and driver not in drivers:
+                continue
             hardware(other, count, driver, directory, wanted)
 
 
