@@ -18,8 +18,10 @@
 #define NO_LEVEL_3	0x20000000ull
 #define ROOM		0x10000000ull		/* two pages of the guilty one: */
 #define PLAIN		ROOM			/* anything is permitted, so it is the model that says no */
-#define READ_ONLY	(ROOM + PAGE)
-#define NO_PAGE		(ROOM + 2 * PAGE)
+/* A buffer has whole pages of the CPU. */
+#define LONGEST_PAGE	0x10000ull
+#define READ_ONLY	(ROOM + LONGEST_PAGE)
+#define NO_PAGE		(ROOM + 2 * LONGEST_PAGE)
 #define TOO_WIDE	(1ull << 60)
 
 enum access {
