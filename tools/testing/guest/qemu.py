@@ -9,6 +9,7 @@ through consoles of their own.
 import json
 import pathlib
 import shlex
+import shutil
 import subprocess
 
 KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
@@ -29,7 +30,9 @@ def needed_modules(kernel, modules):
     found = []
 
     def visit(path):
-        depends = subprocess.run(["modinfo", "-F", "depends", str(path)], stdout=subprocess.PIPE, text=True, check=True)
+        # Debian leaves its place out of ordinary users' paths.
+        modinfo = shutil.which("modinfo") or "/usr/sbin/modinfo"
+        depends = subprocess.run([modinfo, "-F", "depends", str(path)], stdout=subprocess.PIPE, text=True, check=True)
         for name in filter(None, depends.stdout.strip().split(",")):
             need = paths[name.replace("-", "_")]
             if need not in found:
