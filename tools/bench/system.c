@@ -14,6 +14,7 @@
 
 #include "bench.h"
 #include "system.h"
+#include "text.h"
 
 #define LOAD_MAX	64
 
@@ -152,31 +153,14 @@ double memory_used(void)
 	};
 	double now = -1, before;
 
-	write_file("/proc/sys/vm/drop_caches", "3");
+	text_write("/proc/sys/vm/drop_caches", "3");
 	do {
 		before = now;
 		/* What was freed under RCU, or by a worker, takes a moment. */
 		usleep(quick ? 20000 : 200000);
 		/* Some of the numbers are kept per CPU, and added up when somebody asks. */
-		write_file("/proc/sys/vm/stat_refresh", "1");
+		text_write("/proc/sys/vm/stat_refresh", "1");
 		now = meminfo(all) - meminfo(not_used);
 	} while (!quick && (now > before ? now - before : before - now) > 64 * 1024);
 	return now;
-}
-
-int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t written;
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	written = write(fd, text, strlen(text));
-	if (written < 0)
-		ret = -errno;
-	else if ((size_t)written != strlen(text))
-		ret = -EIO;
-	close(fd);
-	return ret;
 }

@@ -28,7 +28,4 @@ void load_stop(void);
 /* What the kernel uses for itself and for what is not a cache, in bytes. Sleeps until it settles. */
 double memory_used(void);
 
-/* One word into a file; 0 or a negative errno. */
-int write_file(const char *path, const char *text);
-
 #endif

@@ -10,6 +10,7 @@
 
 #include "bench.h"
 #include "system.h"
+#include "text.h"
 #include "trace.h"
 
 #define INSTANCE	"instances/bench"
@@ -28,7 +29,7 @@ static int set(const char *name, const char *value)
 	char path[192];
 
 	path_of(path, sizeof(path), name);
-	return write_file(path, value);
+	return text_write(path, value);
 }
 
 static bool usable(const char *candidate)
