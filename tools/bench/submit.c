@@ -12,6 +12,7 @@
 #include "bench.h"
 #include "job.h"
 #include "system.h"
+#include "swsync.h"
 
 static const struct figure figures[] = {
 	{ "submit_ioctl", "ns", "0.6", "GROUP_SUBMIT of a job that waits for nothing" },
@@ -21,18 +22,6 @@ static const struct figure figures[] = {
 	  "GROUP_SUBMIT of a job that waits for a fence that has not" },
 	{ "empty_ioctl", "ns", "-", "GROUP_GET_STATE: what any ioctl costs here" },
 };
-
-/* A timeline of the kernel's debugging aid for fences, which signals when it is told to. */
-#define SW_SYNC		"/sys/kernel/debug/sync/sw_sync"
-
-struct sw_sync_fence {
-	uint32_t value;
-	char name[32];
-	int32_t fence;
-};
-
-#define SW_SYNC_CREATE_FENCE	_IOWR('W', 0, struct sw_sync_fence)
-#define SW_SYNC_INC		_IOW('W', 1, uint32_t)
 
 static int timeline;
 static uint32_t timeline_at;

@@ -8,19 +8,8 @@
 #include "cores.h"
 #include "module.h"
 #include "suite.h"
+#include "swsync.h"
 #include "text.h"
-
-/* Fences that signal when they are told to. */
-#define SW_SYNC		"/sys/kernel/debug/sync/sw_sync"
-
-struct sw_sync_fence {
-	uint32_t value;
-	char name[32];
-	int32_t fence;
-};
-
-#define SW_SYNC_CREATE_FENCE	_IOWR('W', 0, struct sw_sync_fence)
-#define SW_SYNC_INC		_IOW('W', 1, uint32_t)
 
 FIXTURE(cores) {
 	struct npu npu;
