@@ -10,15 +10,20 @@ from suites.base import STATUS, TOP, tap
 from suites.programs import OPTIONS
 
 
-def storm(run, count, label, program, driver, seeds, rounds, options=()):
-    """A program that does everything at once, with fixed seeds and one of its own (CHAOS_SEED=N chooses it)."""
+def storm(run, count, label, program, driver, seeds, rounds, seconds=0, options=()):
+    """A program that does everything at once, with fixed seeds and one of its own (CHAOS_SEED=N chooses it).
+
+    Each goes on for a number of rounds (or CHAOS_ROUNDS), the last for seconds per test (or CHAOS_SECONDS), if they are given.
+    """
     fresh = int(os.environ.get("CHAOS_SEED") or random.randrange(100, 1 << 30))
     rounds = os.environ.get("CHAOS_ROUNDS") or str(rounds)
+    seconds = int(os.environ.get("CHAOS_SECONDS") or seconds)
     for seed, cpus in (*seeds, (fresh, 2)):
         name = f"{label}-{seed if seed != fresh else 'fresh'}"
-        print(f"       {label}: seed {seed}" + (f" (CHAOS_SEED={seed} repeats it)" if seed == fresh else ""), flush=True)
-        command = ["env", f"CHAOS_SEED={seed}", f"CHAOS_ROUNDS={rounds}", str(program)]
-        status, output = run.guest(name, command, driver=driver, timeout=600, options=[
+        length = f"CHAOS_ROUNDS={rounds}" if seed != fresh or not seconds else f"CHAOS_SECONDS={seconds}"
+        print(f"       {label}: seed {seed}" + (f" (CHAOS_SEED={seed} {length} repeats it)" if seed == fresh else ""), flush=True)
+        command = ["env", f"CHAOS_SEED={seed}", length, str(program)]
+        status, output = run.guest(name, command, driver=driver, timeout=600 + seconds, options=[
             "--cpus", str(cpus), *options, *(["--leaks"] if run.kind == "debug" else [])])
         seen = tap(output, count, name)
         for line in re.findall(r"# .*: (\d+ right, .*)", output):
@@ -30,18 +35,18 @@ def storm(run, count, label, program, driver, seeds, rounds, options=()):
 def chaos_npu(run, count):
     """Long: everything at once on the NPU, with fixed seeds and one of its own (CHAOS_SEED=N chooses it)."""
     storm(run, count, "chaos-npu", run.out / "selftests-npu/chaos", "rknn", ((2, 2), (3, 4), (4, 2)),
-          100 if run.kind == "smp" else 30)
+          100 if run.kind == "smp" else 30, 0 if run.kind == "smp" else 600)
 
 
 def chaos(run, count):
     """Long: everything at once on the GPU, with fixed seeds and one of its own (CHAOS_SEED=N chooses it)."""
     storm(run, count, "chaos", run.out / "selftests/chaos", "mali_csf", ((1, 2), (2, 4), (3, 2)),
-          100 if run.kind == "smp" else 20, OPTIONS["chaos"])
+          100 if run.kind == "smp" else 20, 0 if run.kind == "smp" else 600, OPTIONS["chaos"])
 
 
 def chaos_short(run, count):
     """Everything at once on the GPU, for half a minute, with a seed of its own (CHAOS_SEED=N chooses it)."""
-    storm(run, count, "chaos-short", run.out / "selftests/chaos", "mali_csf", (), 8, OPTIONS["chaos"])
+    storm(run, count, "chaos-short", run.out / "selftests/chaos", "mali_csf", (), 8, 0, OPTIONS["chaos"])
 
 
 def planted(run, count):

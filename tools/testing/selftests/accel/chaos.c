@@ -4,7 +4,7 @@
  * hang, that meet errors and that are switched off between two jobs. What has to come out: each fence
  * signals, each good job's result is right, and no more good jobs fail than the model has spoiled.
  *
- * CHAOS_SEED chooses what happens, CHAOS_ROUNDS how long it goes on. What the processes do is the same
+ * CHAOS_SEED chooses what happens, CHAOS_ROUNDS or CHAOS_SECONDS how long it goes on. What the processes do is the same
  * with the same seed, and so is what is done to the cores; how the two meet is not.
  */
 #include <signal.h>
@@ -33,6 +33,7 @@
 
 /* What all processes count. */
 struct tally {
+	atomic_uint rounds;	/* that the processes have made */
 	atomic_uint right;	/* good jobs whose result is right */
 	atomic_uint lost;	/* good jobs that have written nothing, or have ended with an error */
 	atomic_uint wrong;	/* good jobs with another result */
@@ -179,19 +180,21 @@ static int round_of_jobs(struct client *client, struct tally *tally, bool leave,
 	return 0;
 }
 
-static void work(struct tally *tally, uint32_t seed, uint32_t rounds)
+static void work(struct tally *tally, uint32_t seed, struct quota quota)
 {
 	uint32_t state = seed;
 
-	while (rounds) {
+	while (quota_left(&quota)) {
 		struct client client;
 		uint32_t some = 1 + number(&state) % 5;
 		/* Some files are closed, and some processes end, with jobs under way. */
 		bool leave = number(&state) % 8 == 0;
 		int ret = set_up(&client, &state);
 
-		for (uint32_t i = 0; i < some && rounds && !ret; i++, rounds--) {
+		for (uint32_t i = 0; i < some && quota_left(&quota) && !ret; i++) {
 			ret = round_of_jobs(&client, tally, leave, &state);
+			quota.rounds--;
+			atomic_fetch_add(&tally->rounds, 1);
 			/* Cores that are left alone for a while are switched off. */
 			if (number(&state) % 4 == 0)
 				usleep(number(&state) % 30000);
@@ -299,14 +302,14 @@ static void expect_working(struct __test_metadata *_metadata)
 	}
 }
 
-TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, 1500)
+TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, 3000)
 {
-	uint32_t seed = setting("CHAOS_SEED", 1), rounds = setting("CHAOS_ROUNDS", 25);
+	uint32_t seed = setting("CHAOS_SEED", 1);
+	struct quota quota = quota_setting();
 	struct tally *tally = self->tally;
 	uint32_t state = seed, unbound = 0, spoiled = 0, left = WORKERS;
 	pid_t workers[WORKERS];
 
-	TH_LOG("seed %u, %u rounds", seed, rounds);
 	fflush(stdout);
 	for (uint32_t i = 0; i < WORKERS; i++) {
 		uint32_t own = number(&state);
@@ -314,7 +317,7 @@ TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, 15
 		workers[i] = fork();
 		ASSERT_LE(0, workers[i]);
 		if (!workers[i]) {
-			work(tally, own, rounds);
+			work(tally, own, quota);
 			_exit(0);
 		}
 	}
@@ -335,14 +338,16 @@ TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, 15
 		if (!core_is_bound(i))
 			ASSERT_EQ(0, core_bind(i));
 	}
-	TH_LOG("%u right, %u lost of %u spoiled at most, %u bad", tally->right, tally->lost, spoiled,
-	       tally->bad);
+	TH_LOG("seed %u, %u rounds: %u right, %u lost of %u spoiled at most, %u bad", seed, tally->rounds,
+	       tally->right, tally->lost, spoiled, tally->bad);
 	EXPECT_EQ(0, atomic_load(&tally->wrong));
 	EXPECT_EQ(0, atomic_load(&tally->silent));
 	EXPECT_EQ(0, atomic_load(&tally->odd));
 	EXPECT_EQ(0, atomic_load(&tally->failed));
 	EXPECT_GE(spoiled, atomic_load(&tally->lost));
-	EXPECT_LT(WORKERS * rounds / 2, atomic_load(&tally->right));
+	EXPECT_LT(atomic_load(&tally->rounds) / 2, atomic_load(&tally->right));
+	if (!quota.end)
+		EXPECT_EQ(WORKERS * quota.rounds, atomic_load(&tally->rounds));
 	expect_working(_metadata);
 }
 

@@ -5,7 +5,7 @@
  * and short of memory. What has to come out: each fence signals, each good job's result is right unless
  * its device has gone, a device that has gone says so to every call, and nothing is left of it all.
  *
- * CHAOS_SEED chooses what happens, CHAOS_ROUNDS how long it goes on. What each process does is the same
+ * CHAOS_SEED chooses what happens, CHAOS_ROUNDS or CHAOS_SECONDS how long it goes on. What each process does is the same
  * with the same seed; how they meet is not. Needs root, and the modelled hardware.
  */
 #include <setjmp.h>
@@ -276,14 +276,14 @@ static enum end work_once(struct world *world, struct client *client, bool leave
 	return end == GONE ? WELL : end;
 }
 
-static enum end work_for_a_while(struct world *world, struct client *client, uint32_t *rounds,
+static enum end work_for_a_while(struct world *world, struct client *client, struct quota *quota,
 				 uint32_t *state)
 {
 	uint32_t some = 1 + number(state) % 8;
 	bool leave = number(state) % 6 == 0;
 	enum end end = set_up(world, client, state);
 
-	while (end == WELL && some-- && *rounds) {
+	while (end == WELL && some-- && quota_left(quota)) {
 		if (client->fence >= 0)
 			close(client->fence);
 		client->fence = -1;
@@ -291,7 +291,10 @@ static enum end work_for_a_while(struct world *world, struct client *client, uin
 		if (leave && !some)
 			return work_once(world, client, true, state);
 		end = work_once(world, client, false, state);
-		*rounds -= end == WELL || end == LOST;
+		if (end == WELL || end == LOST) {
+			quota->rounds--;
+			atomic_fetch_add(&world->rounds, 1);
+		}
 		if (end == WELL && number(state) % 6 == 0)
 			end = misbehave(world, client, state);
 		/* Who does nothing for a while is switched off. */
@@ -302,21 +305,21 @@ static enum end work_for_a_while(struct world *world, struct client *client, uin
 }
 
 /* The same with an end of its own for a page that is no longer there. */
-static enum end work_or_fall(struct world *world, struct client *client, uint32_t *rounds,
+static enum end work_or_fall(struct world *world, struct client *client, struct quota *quota,
 			     uint32_t *state)
 {
 	if (sigsetjmp(bus_error, 1))
 		return GONE;
-	return work_for_a_while(world, client, rounds, state);
+	return work_for_a_while(world, client, quota, state);
 }
 
-static void work(struct world *world, uint32_t seed, uint32_t rounds)
+static void work(struct world *world, uint32_t seed, struct quota quota)
 {
 	uint32_t state = seed;
 	struct client client;
 
-	while (rounds && !atomic_load(&world->failed) && !atomic_load(&world->silent)) {
-		enum end end = work_or_fall(world, &client, &rounds, &state);
+	while (quota_left(&quota) && !atomic_load(&world->failed) && !atomic_load(&world->silent)) {
+		enum end end = work_or_fall(world, &client, &quota, &state);
 
 		if (end == LOST)
 			atomic_fetch_add(&world->lost, 1);
@@ -437,7 +440,8 @@ static void expect_calm(struct __test_metadata *_metadata, long before)
 
 TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, LIMIT)
 {
-	uint32_t seed = setting("CHAOS_SEED", 1), rounds = setting("CHAOS_ROUNDS", 25);
+	uint32_t seed = setting("CHAOS_SEED", 1);
+	struct quota quota = quota_setting();
 	struct drm_panthor_csif_info csif;
 	struct world *world = self->world;
 	pid_t workers[WORKERS], disturbers[ARRAY_SIZE(disturbances)];
@@ -456,7 +460,7 @@ TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, LI
 		workers[i] = fork();
 		ASSERT_LE(0, workers[i]);
 		if (!workers[i]) {
-			work(world, own, rounds);
+			work(world, own, quota);
 			fflush(stdout);
 			_exit(0);
 		}
@@ -485,14 +489,16 @@ TEST_F_TIMEOUT(chaos, every_fence_signals_and_every_innocent_result_is_right, LI
 	ASSERT_EQ(0, hwmodel_inject("clear"));
 	power_keep_on(&self->gpu, false);
 	TH_LOG("seed %u, %u rounds: %u right, %u lost, %u bad, %u files of a device that has gone; %u resets, %u unbinds, %u crashes",
-	       seed, rounds, world->right, world->lost, world->bad, world->gone, world->resets,
+	       seed, world->rounds, world->right, world->lost, world->bad, world->gone, world->resets,
 	       world->unbinds, world->crashed);
 	EXPECT_EQ(0, atomic_load(&world->wrong));
 	EXPECT_EQ(0, atomic_load(&world->silent));
 	EXPECT_EQ(0, atomic_load(&world->odd));
 	EXPECT_EQ(0, atomic_load(&world->failed));
 	EXPECT_EQ(0, atomic_load(&world->alive));
-	EXPECT_EQ(WORKERS * rounds, world->right + world->lost);
+	EXPECT_EQ(atomic_load(&world->rounds), world->right + world->lost);
+	if (!quota.end)
+		EXPECT_EQ(WORKERS * quota.rounds, atomic_load(&world->rounds));
 	/* A crash costs who is in a slot at most; one during a boot may cost the device. */
 	EXPECT_GE(world->crashed * WORKERS * GROUPS, atomic_load(&world->lost));
 	expect_calm(_metadata, before);

@@ -138,10 +138,15 @@ static void suspend(struct world *world, const struct gpu *any, uint32_t *state)
 
 static void rebind(struct world *world, const struct gpu *any, uint32_t *state)
 {
+	/* Firmware that dies while it boots costs that attempt. */
+	uint32_t attempts = world->crashes ? 5 : 1;
+
 	sleep_ms(100 + number(state) % 1200);
 	said(world, "unbinding the driver", device_unbind(any));
 	sleep_ms(number(state) % 20);
-	if (device_bind(any)) {
+	while (attempts && device_bind(any))
+		attempts--;
+	if (!attempts) {
 		atomic_fetch_add(&world->failed, 1);
 		printf("# the driver cannot be bound again\n");
 	}
