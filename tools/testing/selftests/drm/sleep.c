@@ -103,6 +103,7 @@ static void dismiss(struct __test_metadata *_metadata, FIXTURE_DATA(sleep) *self
 TEST_F(sleep, jobs_in_flight_are_saved_and_go_on)
 {
 	char lines[512];
+	const char *off;
 
 	NEEDS_SAVING(&self->rig.gpu);
 	assemble(_metadata, self, CROWD);
@@ -110,7 +111,11 @@ TEST_F(sleep, jobs_in_flight_are_saved_and_go_on)
 		ASSERT_EQ(0, power_write("reset"));
 		ASSERT_EQ(0, system_sleep(variant->state, variant->level));
 		power_lines("-", lines, sizeof(lines));
-		EXPECT_NE(NULL, strstr(lines, "-clk_gpu\n"));
+		off = strstr(lines, "-clk_gpu\n");
+		EXPECT_NE(NULL, off);
+		/* Once for the image, and once because it is written. */
+		if (!strcmp(variant->state, "disk"))
+			EXPECT_NE(NULL, off ? strstr(off + 1, "-clk_gpu\n") : NULL);
 		power_lines("+", lines, sizeof(lines));
 		EXPECT_NE(NULL, strstr(lines, "+clk_gpu\n"));
 		for (uint32_t j = 0; j < CROWD; j++)
@@ -199,6 +204,8 @@ TEST_F_TIMEOUT(sleep, at_any_moment_nobody_notices, 300)
 	int status;
 
 	NEEDS_SAVING(&self->rig.gpu);
+	if (!strcmp(variant->state, "disk"))
+		SKIP(return, "processes are not stopped");
 	for (uint32_t i = 0; i < ARRAY_SIZE(pid); i++) {
 		pid[i] = fork();
 		ASSERT_LE(0, pid[i]);

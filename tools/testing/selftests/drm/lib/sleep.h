@@ -22,9 +22,17 @@ bool system_sleep_possible(const char *state, const char *level);
 	FIXTURE_VARIANT_ADD(fixture, to_memory) {		\
 		.state = "mem",					\
 		.level = "core",				\
+	};							\
+	/* Frozen for an image, and restored as from one. */	\
+	FIXTURE_VARIANT_ADD(fixture, to_disk) {			\
+		.state = "disk",				\
+		.level = "devices",				\
 	}
 
-/* To "freeze" or "mem", up to "devices" or "core", and back. 0 or a negative errno. */
+/*
+ * To "freeze", "mem" or "disk", up to "devices" or "core", and back. 0 or a negative errno. The last of these is done by
+ * hibernator.ko: user space, this process included, is not frozen meanwhile.
+ */
 int system_sleep(const char *state, const char *level);
 
 #endif
