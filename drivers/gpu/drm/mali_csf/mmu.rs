@@ -19,18 +19,14 @@
 //!
 //! # Blocking
 //!
-//! Commands are polled for, at first without sleeping, at most [`AS_TIMEOUT`]; a flush that takes long
-//! waits for the GPU's interrupt thread, which takes none of the locks here. The MMU's own interrupt thread takes `slots`, so that nothing here
+//! Commands are polled for, in bounded time; a flush that takes long waits for the GPU's interrupt thread,
+//! which takes none of the locks here. The MMU's own interrupt thread takes `slots`, so that nothing here
 //! waits for it with `slots` held.
 
 use kernel::{
     device,
-    io::{
-        poll::read_poll_timeout_atomic,
-        Io as _, //
-    },
-    new_mutex,
-    new_spinlock,
+    io::Io as _,
+    new_mutex, new_spinlock,
     prelude::*,
     sync::{
         aref::ARef,
@@ -45,7 +41,6 @@ use kernel::{
         SetOnce,
         SpinLock, //
     },
-    time::Delta, //
 };
 use soc::wq::Workqueue;
 
@@ -59,12 +54,12 @@ use crate::{
         self,
         irq::Block as IntBlock,
         mmu::*,
-        Hw,
         Regs, //
     },
     sched::Scheduler,
 };
 
+mod command;
 pub(crate) mod fault;
 pub(crate) mod region;
 pub(crate) mod slots;
@@ -77,17 +72,6 @@ use slots::{
     Slots,
     MAX_SLOTS, //
 };
-
-/// Longest time that an address space command may take: far more than it needs, as there is nothing
-/// better to do with a GPU that is late than to wait.
-const AS_TIMEOUT: Delta = Delta::from_secs(1);
-
-/// How often the state of a command is looked at without giving the CPU away, a microsecond each: it
-/// takes a few, which is less than a task needs to fall asleep and to wake up.
-const AS_SPINS: usize = 20;
-
-/// How often after that; long enough that the CPU is given away meanwhile.
-const AS_POLL: Delta = Delta::from_micros(20);
 
 /// Value of [`Space::slot`] without a slot.
 const NO_SLOT: i32 = -1;
@@ -267,39 +251,6 @@ impl Mmu {
         self.slots.lock().slots.user_slots()
     }
 
-    /// Waits until the slot takes a command.
-    fn wait_ready(&self, hw: &Hw<'_>, slot: AsSlot) -> Result {
-        let read = || Ok(hw.read(regs::at::<AS_STATUS>(slot.index())?));
-        let done = |status: &AS_STATUS| !status.active();
-
-        match read_poll_timeout_atomic(read, done, Delta::from_micros(1), AS_SPINS) {
-            Err(err) if err == ETIMEDOUT => regs::poll(read, done, AS_POLL, AS_TIMEOUT),
-            result => result,
-        }
-        .inspect_err(|_| {
-            dev_err!(self.dev, "AS {} is stuck in a command\n", slot.index());
-        })?;
-        Ok(())
-    }
-
-    /// Gives a command and waits until it is done.
-    fn command(&self, state: &mut State, hw: &Hw<'_>, slot: AsSlot, command: Command) -> Result {
-        if state.hw(slot)?.stuck {
-            return Err(ETIMEDOUT);
-        }
-        let give = || {
-            self.wait_ready(hw, slot)?;
-            hw.write(regs::at(slot.index())?, AS_COMMAND::from(command));
-            self.wait_ready(hw, slot)
-        };
-        let done = give();
-        if done.is_err() {
-            state.hw(slot)?.stuck = true;
-            self.gpu.require_reset();
-        }
-        done
-    }
-
     /// Lets the slot translate with the page table of `space`.
     fn enable(&self, state: &mut State, slot: AsSlot, space: &Space) -> Result {
         if state.hw(slot)?.stuck {
@@ -347,7 +298,6 @@ impl Mmu {
     /// enabled for somebody else at once, so that it need not be switched off first.
     fn disable(&self, state: &mut State, slot: AsSlot, reuse: bool) -> Result {
         let hw = regs::enter(&self.regs)?;
-        let n = slot.index();
 
         self.line.disable(slot.bit());
         if state.hw(slot)?.stuck {
@@ -363,15 +313,8 @@ impl Mmu {
             return Ok(());
         }
 
-        hw.write(regs::at(n)?, AS_TRANSTAB_LO::zeroed());
-        hw.write(regs::at(n)?, AS_TRANSTAB_HI::zeroed());
-        hw.write(regs::at(n)?, AS_MEMATTR_LO::zeroed());
-        hw.write(regs::at(n)?, AS_MEMATTR_HI::zeroed());
-        let unmapped = AS_TRANSCFG_LO::zeroed().with_const_mode::<1>();
-        hw.write(regs::at(n)?, unmapped);
-        hw.write(regs::at(n)?, AS_TRANSCFG_HI::zeroed());
-        state.hw(slot)?.enabled = false;
-        self.command(state, &hw, slot, Command::Update)
+        self.unmap(state, &hw, slot)?;
+        self.finish(state, &hw, slot)
     }
 
     /// Takes the slot from its owner, in software.
@@ -514,16 +457,44 @@ impl Mmu {
     /// Takes all slots from their owners, before the hardware goes away.
     pub(crate) fn shutdown(&self) {
         let mut state = self.slots.lock();
-        let mut dead = false;
-        for n in 0..MAX_SLOTS {
-            let Some(slot) = AsSlot::new(n) else { continue };
-            if state.slots.owner(slot).is_none() {
-                continue;
+        // Nothing can be done about an error here: the GPU is reset before it is used again.
+        let _ = self.disable_all(&mut state);
+        for slot in AsSlot::all() {
+            if state.slots.owner(slot).is_some() {
+                self.forget(&mut state, slot);
             }
-            // Nothing can be done about an error here: the GPU is reset before it is used again.
-            dead = dead || self.disable(&mut state, slot, false).is_err();
-            self.forget(&mut state, slot);
         }
+    }
+
+    /// Ends the use of all slots: with one flush, and with commands that are under way side by side.
+    fn disable_all(&self, state: &mut State) -> Result {
+        let hw = regs::enter(&self.regs)?;
+        let enabled = |state: &mut State, slot| {
+            state.slots.owner(slot).is_some()
+                && state.hw(slot).is_ok_and(|hw| hw.enabled && !hw.stuck)
+        };
+        let mut slots = 0;
+
+        for slot in AsSlot::all() {
+            if enabled(state, slot) {
+                self.line.disable(slot.bit());
+                slots |= slot.bit();
+            }
+        }
+        if slots == 0 {
+            return Ok(());
+        }
+        self.gpu.flush_caches()?;
+        for slot in AsSlot::all().filter(|slot| slots & slot.bit() != 0) {
+            if core::mem::take(&mut state.hw(slot)?.locked) {
+                self.command(state, &hw, slot, Command::Unlock)?;
+            }
+            self.unmap(state, &hw, slot)?;
+        }
+        for slot in AsSlot::all().filter(|slot| slots & slot.bit() != 0) {
+            self.finish(state, &hw, slot)?;
+        }
+        Ok(())
     }
 
     /// The hardware does not do what it must.
@@ -568,7 +539,7 @@ impl Mmu {
 impl Events for Mmu {
     fn handle(&self, events: u32) -> Option<u32> {
         let mut stuck = false;
-        for slot in (0..MAX_SLOTS).filter_map(AsSlot::new) {
+        for slot in AsSlot::all() {
             if events & slot.bit() == 0 {
                 continue;
             }

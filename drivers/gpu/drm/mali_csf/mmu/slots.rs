@@ -28,6 +28,11 @@ impl AsSlot {
         }
     }
 
+    /// All that there may be.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..MAX_SLOTS).filter_map(Self::new)
+    }
+
     /// Its number.
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
