@@ -7,12 +7,12 @@
 
 extern const struct bench submit_bench, wakeup_bench, load_bench, rate_bench, counts_bench;
 extern const struct bench workers_bench, memory_bench, path_bench, allocations_bench, binds_bench;
-extern const struct bench groups_bench, tick_bench, spaces_bench, recovery_bench;
+extern const struct bench groups_bench, tick_bench, spaces_bench, recovery_bench, waits_bench;
 
 static const struct bench *const benches[] = {
 	&submit_bench, &wakeup_bench, &load_bench, &rate_bench, &counts_bench, &workers_bench,
 	&memory_bench, &path_bench, &allocations_bench, &binds_bench, &groups_bench, &tick_bench,
-	&spaces_bench, &recovery_bench,
+	&spaces_bench, &recovery_bench, &waits_bench,
 };
 
 static const char *driver(void)

@@ -17,6 +17,10 @@ static const struct figure figures[] = {
 	{ "accesses_when_off", "count", "0", "register accesses in 100 ms after that" },
 };
 
+static const struct figure waits[] = {
+	{ "reset_waits", "us", "1.0", "reset_time without what processors compute: for the hardware, and for timers" },
+};
+
 static double accesses(const struct hwmodel_counters *before)
 {
 	return hwmodel_since(before, "mmio_read") + hwmodel_since(before, "mmio_write");
@@ -79,6 +83,31 @@ static void off_once(struct rig *rig, const char *status, struct samples *time, 
 	samples_add(count, accesses(&before));
 }
 
+static void reset_often(struct rig *rig, unsigned int times, struct samples *time, struct samples *count)
+{
+	if (!hwmodel_present())
+		die("nobody counts on real hardware");
+	MUST(rig_open(rig, 1));
+	/* Not to be switched off in between. */
+	MUST(power_keep_on(&rig->gpu, true));
+	for (unsigned int i = 0; i < times; i++)
+		reset_once(rig, time, count);
+	MUST(power_keep_on(&rig->gpu, false));
+}
+
+/* To be run where the clock stands still while a processor computes. */
+static void run_waits(void)
+{
+	struct samples time = { 0 }, count = { 0 };
+	struct rig rig;
+
+	reset_often(&rig, rounds(30, 2), &time, &count);
+	figure_percentile("reset_waits", &time, 50);
+	samples_free(&time);
+	samples_free(&count);
+	rig_close(&rig);
+}
+
 static void run(void)
 {
 	struct samples time = { 0 }, count = { 0 }, off = { 0 }, touched = { 0 };
@@ -86,15 +115,8 @@ static void run(void)
 	char status[160];
 	struct rig rig;
 
-	if (!hwmodel_present())
-		die("nobody counts on real hardware");
-	MUST(rig_open(&rig, 1));
+	reset_often(&rig, times, &time, &count);
 	power_status_path(&rig.gpu, status, sizeof(status));
-	/* Not to be switched off in between. */
-	MUST(power_keep_on(&rig.gpu, true));
-	for (unsigned int i = 0; i < times; i++)
-		reset_once(&rig, &time, &count);
-	MUST(power_keep_on(&rig.gpu, false));
 	for (unsigned int i = 0; i < times; i++)
 		off_once(&rig, status, &off, &touched);
 	figure_percentile("reset_time", &time, 50);
@@ -109,3 +131,10 @@ static void run(void)
 }
 
 BENCH(recovery, run);
+
+const struct bench waits_bench = {
+	.name = "waits",
+	.figures = waits,
+	.count = COUNT(waits),
+	.run = run_waits,
+};
