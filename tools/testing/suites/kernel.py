@@ -20,6 +20,11 @@ def runner(run, count):
     for what in ("WARNING: CPU: 0 PID: 1 at x.c:1", "BUG: sleeping function called", "BUG: KASAN: use-after-free in x",
                  "WARNING: possible circular locking dependency detected", "hwmodel: RECORD hole"):
         expect(f"the log line '{what.split(':')[0]}...{what[-12:]}' is a failure", f"echo '{what}' > /dev/kmsg", 120)
+    report = ["=" * 29, "WARNING: suspicious RCU usage", "lib/maple_tree.c:720 suspicious rcu_dereference_check() usage!",
+              " [<6066>] ? {}+0x7c/0xd0", "=" * 29]
+    for where, status in (("flush_tlb_mm", 0), ("mali_csf", 120)):
+        expect(f"an RCU report from {where} gives {status}", " && ".join(
+            f"echo {shlex.quote(line.format(where))} > /dev/kmsg" for line in report), status)
     expect("a record that the model really made is a failure", "echo provoke > /sys/kernel/debug/hwmodel/inject", 120)
     expect("a record that was declared is none",
            "d=/sys/kernel/debug/hwmodel/inject; echo expect provoked 1 > $d; echo provoke > $d", 0)
