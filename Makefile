@@ -30,6 +30,9 @@ install: modules_install
 deb:
 	@scripts/deb
 
+deb-modules:
+	@scripts/deb --modules "$(KDIR)" $(if $(LLVM),LLVM=$(LLVM)) $(if $(CROSS_COMPILE),CROSS_COMPILE=$(CROSS_COMPILE))
+
 demo:
 	@scripts/demo --driver $(DRIVER)
 
@@ -52,6 +55,7 @@ help:
 	@echo 'make              build mali_csf.ko and rknn.ko against KDIR= (default: the running kernel), into out/modules'
 	@echo 'make install      the same, and installs them and mali-rknn-switch (INSTALL_MOD_PATH= and DESTDIR= for another root)'
 	@echo 'make deb          a package for DKMS, which builds them on the machine that it is installed on'
+	@echo 'make deb-modules  packages of the modules for the arm64 kernel in KDIR=, for boards without a compiler'
 	@echo 'make demo         boot a Linux 7.3 with a modelled Mali-G610 in it and run the demo'
 	@echo '                  DRIVER=mali_csf (default), panthor (the kernel'"'"'s own C driver) or tyr'
 	@echo 'make demo NPU=1   the same with a modelled RK3588 NPU; DRIVER=rknn (default) or rocket (the kernel'"'"'s own)'
@@ -64,4 +68,4 @@ help:
 	@echo 'KSRC=DIR uses a Linux 7.3 source tree of yours; FIRMWARE=real boots Arm'"'"'s firmware file'
 	@echo 'scripts/guest --help, scripts/test --help, scripts/bench --help and scripts/provision --help say the rest'
 
-.PHONY: modules modules_install install deb demo test test-all bench check clean help
+.PHONY: modules modules_install install deb deb-modules demo test test-all bench check clean help
