@@ -13,9 +13,11 @@ import shutil
 import subprocess
 
 KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
-OUTPUT, VERDICT, SWAP = "/dev/hvc0", "/dev/hvc1", "/dev/vda"
-# Where a tree of Debian's programs for arm64 is mounted.
-SYSTEM = "/system"
+OUTPUT, VERDICT = "/dev/hvc0", "/dev/hvc1"
+# Where a tree of Debian's programs for arm64 is mounted, and where a root is put together before it is one.
+SYSTEM, ROOT = "/system", "/newroot"
+# What a root has to be given of the initramfs: a busybox that ends the guest, and init's other half.
+LATER, BUSYBOX = "/run/init", "/run/busybox"
 
 
 def page_size(kind):
@@ -44,6 +46,14 @@ def needed_modules(kernel, modules):
         if pathlib.Path(module).exists():
             visit(module)
     return [str(path) for path in found]
+
+
+def disks(args, scratch):
+    """The disks that a guest has (name in the guest, file, more for QEMU), in the order that the guest finds them in."""
+    files = {"swap": scratch / "swap" if args.swap else None, "root": args.root, "disk": args.disk}
+    more = {"root": ",readonly=on"}
+    there = [name for name, file in files.items() if file]
+    return {name: (f"/dev/vd{letter}", files[name], more.get(name, "")) for name, letter in zip(there, "abc")}
 
 
 def first_lines(top, kernel, system):
@@ -75,6 +85,24 @@ def first_lines(top, kernel, system):
         # Where programs look for their loader, libraries and settings.
         lines.append(f"ln -s {SYSTEM}/usr /usr; ln -s usr/lib /lib; ln -s {SYSTEM}/etc /etc")
     return lines
+
+
+def in_root(disk, top, kernel, lines):
+    """Lines of init that are run where the archive on a disk is the root, in memory: what is there can be changed."""
+    moved = ["/dev", "/proc", "/sys", "/run", str(top), str(kernel)]
+    return [
+        f"mkdir {ROOT}; mount -t tmpfs tmpfs {ROOT}",
+        f"tar x -C {ROOT} -f {disk} || {{ tell 'module the root'; halt; }}",
+        *(f"mkdir -p {shlex.quote(ROOT + path)}; mount --move {shlex.quote(path)} {shlex.quote(ROOT + path)}" for path in moved),
+        f"cp /bin/busybox {ROOT}{BUSYBOX}",
+        f"cat >{ROOT}{LATER} <<'INIT'",
+        f"halt() {{ {BUSYBOX} poweroff -f; sleep 60; }}",
+        f"tell() {{ echo \"$*\" > {VERDICT}; }}",
+        *lines,
+        "INIT",
+        f"exec switch_root {ROOT} /bin/sh {LATER}",
+        "",
+    ]
 
 
 def initramfs(scratch, init, userland):
@@ -122,8 +150,8 @@ def command(args, kernel, scratch, top, qemu, log, verdict):
                     "-device", json.dumps(function), "-dtb", str(scratch / "tree.dtb")]
     if args.system:
         hardware += ["-virtfs", f"local,path={args.system},mount_tag=system,security_model=none,readonly=on,multidevs=remap"]
-    if args.swap:
-        hardware += ["-drive", f"file={scratch / 'swap'},format=raw,if=none,id=swap", "-device", "virtio-blk-pci,drive=swap"]
+    for name, (_, file, options) in disks(args, scratch).items():
+        hardware += ["-drive", f"file={file},format=raw,if=none,id={name}{options}", "-device", f"virtio-blk-pci,drive={name}"]
     terminal = "stdio,id=output,signal=off" if args.interactive else "file,id=output,path=/dev/stdout"
     return [
         *machine(args, qemu, more), *hardware,
