@@ -5,7 +5,7 @@ import re
 import shlex
 import subprocess
 
-from suites.base import BUILD, STATUS, TOP, Run, tap
+from suites.base import BUILD, STATUS, TOP, Count, Run, tap
 
 
 def messages(run, count):
@@ -77,6 +77,35 @@ def debian(run, count):
     (run.logs / "debian.output").write_text(done.stdout)
     if not tap(done.stdout, count, "debian") or done.returncode and not count.failures:
         count.failures.append(f"debian: status {done.returncode}: see {run.logs}/debian.output")
+
+
+def arm64_debian(run, count):
+    """Long: the modules' package in a clean Debian for arm64, from dpkg -i to dpkg -r, with udev, and the demos as a user."""
+    run = Run("arm64")
+    made = subprocess.run([str(TOP / "scripts/build"), "--kernel", run.kind, "hwmodel", "firmware", "selftests"])
+    if made.returncode:
+        count.failures.append("arm64-debian: the build failed")
+        return
+    work = run.out / "debian"
+    with subprocess.Popen([str(TOP / "tools/testing/packaging/arm64"), str(work)], stdout=subprocess.PIPE, text=True) as made:
+        output = ""
+        for line in made.stdout:
+            output += line
+            if line.startswith("# making"):
+                print(f"       arm64-debian: {line[2:]}", end="", flush=True)
+    (run.logs / "arm64-debian-packages.output").write_text(output)
+    seen = Count()
+    if not tap(output, seen, "arm64-debian") or made.returncode:
+        count.failures.append(f"arm64-debian: status {made.returncode}: see {run.logs}/arm64-debian-packages.output")
+    count.add(seen)
+    if count.failures:
+        return
+    root = subprocess.run([str(TOP / "scripts/provision"), "debian"], stdout=subprocess.PIPE, text=True, check=True)
+    status, output = run.guest("arm64-debian", [str(TOP / "tools/testing/packaging/board"), str(work)], driver="none", timeout=300,
+                               options=["--mem", "2G", "--root", f"{root.stdout.strip()}/root.tar", "--append", "kunit.enable=0"],
+                               progress=r"^ok \d+ ((?:udev|dpkg|both demos|back).*)")
+    if not tap(output, count, "arm64-debian") or status and (status in STATUS or not count.failures):
+        count.failures.append(f"arm64-debian: {STATUS.get(status, f'status {status}')}")
 
 
 def in_tree(run, count):
