@@ -148,6 +148,8 @@ TEST_F_TIMEOUT(swap, a_working_set_of_twice_the_memory_gives_right_results_and_n
 
 	if (meminfo_mib("SwapFree") < 3 * LEFT_MIB)
 		SKIP(return, "not enough swap space");
+	/* Else the kernel may keep 64 MiB more of it free for huge pages, where pages have 64 KiB. */
+	text_write("/proc/sys/vm/watermark_boost_factor", "0");
 	/* The memory that is in the way, whatever the machine has. */
 	hog = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
 	ASSERT_NE(MAP_FAILED, hog);
@@ -239,9 +241,16 @@ TEST_F(swap, a_buffer_is_charged_to_who_uses_it_first)
 }
 
 /* rule E11: what user space makes the kernel allocate for page tables counts as its own. */
-TEST_F(swap, page_tables_beyond_the_limit_of_a_control_group_are_refused)
+TEST_F_TIMEOUT(swap, page_tables_beyond_the_limit_of_a_control_group_are_refused, 300)
 {
 	const uint32_t sparse = DRM_PANTHOR_VM_BIND_OP_MAP_SPARSE | NOEXEC;
+	/*
+	 * Needs 16 MiB of tables: also where pages are large, more than the limit and what the group was
+	 * charged ahead, which is up to 64 pages for each CPU.
+	 */
+	const uint64_t much = 1ull << 42;
+	/* Tables that share a page of the CPU are a slab allocator's, which keeps some for the next time. */
+	const int64_t kept = cpu_page() > PAGE ? 3 * MIB : MIB / 2;
 	int64_t tables;
 	uint32_t vm;
 
@@ -252,9 +261,11 @@ TEST_F(swap, page_tables_beyond_the_limit_of_a_control_group_are_refused)
 	/* The block behind sparse mappings is there. */
 	ASSERT_EQ(0, vm_map(&self->gpu, vm, 0, 0, 0, 2 * BLOCK, sparse));
 	tables = table_memory();
-	ASSERT_EQ(0, cgroup_limit(1 * MIB));
-	EXPECT_EQ(-ENOMEM, vm_map(&self->gpu, vm, 0, 0, 1ull << 40, 1ull << 40, sparse));
-	EXPECT_GE(tables + 512 * 1024, table_memory());
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, cgroup_limit(1 * MIB));
+		EXPECT_EQ(-ENOMEM, vm_map(&self->gpu, vm, 0, 0, much, much, sparse));
+	}
+	EXPECT_GE(tables + kept, table_memory());
 	ASSERT_EQ(0, cgroup_limit(-1));
 	EXPECT_EQ(0, vm_map(&self->gpu, vm, 0, 0, 1ull << 40, 1ull << 40, sparse));
 	EXPECT_LE(tables + 3 * MIB, table_memory());

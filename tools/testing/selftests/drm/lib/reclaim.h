@@ -11,10 +11,10 @@
 /* Whether the driver takes buffers back, and the machine has somewhere to put them. */
 bool reclaim_possible(const struct gpu *gpu);
 
-/* Let the driver's shrinker take so many pages, or what there is. 0 or a negative errno. */
+/* Let the driver's shrinker take so many pages of the CPU, or what there is. 0 or a negative errno. */
 int reclaim(const struct gpu *gpu, unsigned int pages);
 
-/* How many pages it could take, those in use included, or a negative errno. */
+/* How many pages of the CPU it could take, those in use included, or a negative errno. */
 long reclaimable(const struct gpu *gpu);
 
 /* How often the CPU faults when it reads each page of the buffer: never if all of it is mapped. */
