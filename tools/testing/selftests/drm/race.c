@@ -209,7 +209,7 @@ static void prepare(struct rig *rig)
 		cs_nop(&cs);
 }
 
-TEST_F(race, jobs_against_the_end_of_their_group)
+TEST_F_TIMEOUT(race, jobs_against_the_end_of_their_group, 300)
 {
 	prepare(&self->rig);
 	start(_metadata, self, submitter);
@@ -219,7 +219,7 @@ TEST_F(race, jobs_against_the_end_of_their_group)
 	finish(self);
 }
 
-TEST_F(race, jobs_against_changes_of_their_address_space)
+TEST_F_TIMEOUT(race, jobs_against_changes_of_their_address_space, 300)
 {
 	prepare(&self->rig);
 	start(_metadata, self, submitter);
@@ -229,7 +229,7 @@ TEST_F(race, jobs_against_changes_of_their_address_space)
 	finish(self);
 }
 
-TEST_F(race, jobs_and_mappings_against_the_end_of_the_address_space)
+TEST_F_TIMEOUT(race, jobs_and_mappings_against_the_end_of_the_address_space, 300)
 {
 	prepare(&self->rig);
 	start(_metadata, self, submitter);
@@ -239,7 +239,7 @@ TEST_F(race, jobs_and_mappings_against_the_end_of_the_address_space)
 	finish(self);
 }
 
-TEST_F(race, buffers_against_those_who_close_them)
+TEST_F_TIMEOUT(race, buffers_against_those_who_close_them, 300)
 {
 	prepare(&self->rig);
 	start(_metadata, self, bo_recreator);
@@ -249,7 +249,7 @@ TEST_F(race, buffers_against_those_who_close_them)
 	finish(self);
 }
 
-TEST_F(race, everything_against_an_unbind)
+TEST_F_TIMEOUT(race, everything_against_an_unbind, 300)
 {
 	int ret;
 
@@ -266,7 +266,7 @@ TEST_F(race, everything_against_an_unbind)
 	EXPECT_EQ(0, device_bind(&self->rig.gpu));
 }
 
-TEST_F(race, everything_against_the_closing_of_the_file)
+TEST_F_TIMEOUT(race, everything_against_the_closing_of_the_file, 300)
 {
 	prepare(&self->rig);
 	for (int i = 0; i < 20; i++) {
