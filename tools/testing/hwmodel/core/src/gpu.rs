@@ -192,9 +192,13 @@ impl Gpu {
             return false;
         }
         self.advance(host);
-        // While a reset is in progress only the blocks that can report its end answer.
-        let reports = matches!(target, Target::Irq(..) | Target::Pwr(pwr::Register::Status));
-        if self.control.in_reset() && !reports {
+        // While a reset is in progress only the blocks that can report its end answer, and the page that
+        // processes have mapped: they read it at any time, and nobody can tell them not to.
+        let answers = matches!(
+            target,
+            Target::Irq(..) | Target::Pwr(pwr::Register::Status) | Target::LatestFlush
+        );
+        if self.control.in_reset() && !answers {
             self.record(host, Kind::InReset, Place::Register(off), 0, "");
             return false;
         }

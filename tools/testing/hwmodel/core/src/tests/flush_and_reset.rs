@@ -61,6 +61,10 @@ fn registers_are_left_alone_while_a_reset_is_in_progress() {
     m.w(GPU_CLEAR, 1);
     m.w(MMU_MASK, 0);
     m.assert_clean();
+    // So does the flush id.
+    let id = m.gpu.latest_flush();
+    assert_eq!(m.r(0x1_0000), id);
+    m.assert_clean();
     m.pass(1_000_000);
     assert_eq!(m.r(L2_READY), 0);
     m.assert_clean();
