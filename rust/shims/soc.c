@@ -153,7 +153,7 @@ void shim_soc_pm_use_autosuspend(struct device *dev, int delay_ms)
 	pm_runtime_use_autosuspend(dev);
 }
 
-void shim_soc_pm_forget_error(struct device *dev)
+void shim_soc_pm_set_suspended(struct device *dev)
 {
 	pm_runtime_set_suspended(dev);
 }

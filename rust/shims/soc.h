@@ -35,8 +35,8 @@ int shim_soc_pm_get(struct device *dev);
 bool shim_soc_pm_get_if_active(struct device *dev);
 void shim_soc_pm_put_autosuspend(struct device *dev);
 void shim_soc_pm_use_autosuspend(struct device *dev, int delay_ms);
-/* After a failure, or with runtime power management disabled: the device is off. */
-void shim_soc_pm_forget_error(struct device *dev);
+/* With runtime power management disabled: the device is off. */
+void shim_soc_pm_set_suspended(struct device *dev);
 int shim_soc_pm_force_suspend(struct device *dev);
 int shim_soc_pm_force_resume(struct device *dev);
 

@@ -65,7 +65,6 @@ use kernel::{
         atomic::{
             Acquire,
             AtomicFlag,
-            Full,
             Release, //
         },
         Arc, //
@@ -187,10 +186,7 @@ unsafe extern "C" fn runtime_resume(dev: *mut bindings::device) -> c_int {
     };
     match callbacks.resume() {
         Ok(()) => 0,
-        Err(err) => {
-            callbacks.handle.failed.store(true, Release);
-            err.to_errno()
-        }
+        Err(err) => err.to_errno(),
     }
 }
 
@@ -218,8 +214,6 @@ unsafe extern "C" fn complete(dev: *mut bindings::device) {
 /// The way to uses of a device. Outlives the driver's binding.
 pub struct Handle {
     dev: ARef<Device>,
-    /// The last attempt to resume has failed, and the PM core will refuse others until told.
-    failed: AtomicFlag,
     /// The driver has let go of the device.
     gone: AtomicFlag,
 }
@@ -236,12 +230,9 @@ impl Handle {
             return Err(ENODEV);
         }
         // SAFETY: The device is valid.
-        let result = to_result(unsafe { shims::shim_soc_pm_get(raw_device(&*self.dev)) });
-        if result.is_err() && self.failed.xchg(false, Full) {
-            // SAFETY: The device is valid. With an error noted, this clears it.
-            unsafe { shims::shim_soc_pm_forget_error(raw_device(&*self.dev)) };
-        }
-        result.map(|()| Active(self.clone()))
+        to_result(unsafe { shims::shim_soc_pm_get(raw_device(&*self.dev)) })?;
+        // INVARIANT: It was counted just now.
+        Ok(Active(self.clone()))
     }
 
     /// Keeps the device running if it runs. Does not sleep.
@@ -302,7 +293,6 @@ impl Runtime {
         let handle = Arc::new(
             Handle {
                 dev: (&**dev).into(),
-                failed: AtomicFlag::new(false),
                 gone: AtomicFlag::new(false),
             },
             GFP_KERNEL,
@@ -367,7 +357,7 @@ impl Drop for Runtime {
         // callbacks are installed; runtime PM is disabled, and the device lock held, so that the PM
         // core does not use them.
         unsafe {
-            shims::shim_soc_pm_forget_error(raw);
+            shims::shim_soc_pm_set_suspended(raw);
             shims::shim_soc_pm_remove(raw);
         }
     }
