@@ -30,8 +30,8 @@ def arm64(kind):
 
 
 def build_arm64(run, count):
-    """Both drivers, what tests the crates and the programs; a warning is an error there."""
-    for part in ("modules", "crates", "selftests"):
+    """Both drivers, what tests the crates, the hardware and the programs; a warning is an error there."""
+    for part in ("modules", "crates", "hwmodel", "firmware", "selftests"):
         done = subprocess.run([str(TOP / "scripts/build"), "--kernel", run.kind, part])
         count.check(not done.returncode, f"{part}: the build failed, or gave warnings")
 
