@@ -79,6 +79,18 @@ def debian(run, count):
         count.failures.append(f"debian: status {done.returncode}: see {run.logs}/debian.output")
 
 
+def follow(run, name, command, shown, **how):
+    """Runs a command whose output is kept as NAME.output; prints its lines that begin with a word. Its status and its output."""
+    output = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **how) as process:
+        for line in process.stdout:
+            output += line
+            if line.startswith(shown):
+                print(f"       {name}: {line[2:]}", end="", flush=True)
+    (run.logs / f"{name}.output").write_text(output)
+    return process.returncode, output
+
+
 def arm64_debian(run, count):
     """Long: the modules' package in a clean Debian for arm64, from dpkg -i to dpkg -r, with udev, and the demos as a user."""
     run = Run("arm64")
@@ -87,16 +99,10 @@ def arm64_debian(run, count):
         count.failures.append("arm64-debian: the build failed")
         return
     work = run.out / "debian"
-    with subprocess.Popen([str(TOP / "tools/testing/packaging/arm64"), str(work)], stdout=subprocess.PIPE, text=True) as made:
-        output = ""
-        for line in made.stdout:
-            output += line
-            if line.startswith("# making"):
-                print(f"       arm64-debian: {line[2:]}", end="", flush=True)
-    (run.logs / "arm64-debian-packages.output").write_text(output)
+    status, output = follow(run, "arm64-debian-packages", [str(TOP / "tools/testing/packaging/arm64"), str(work)], "# making")
     seen = Count()
-    if not tap(output, seen, "arm64-debian") or made.returncode:
-        count.failures.append(f"arm64-debian: status {made.returncode}: see {run.logs}/arm64-debian-packages.output")
+    if not tap(output, seen, "arm64-debian") or status:
+        count.failures.append(f"arm64-debian: status {status}: see {run.logs}/arm64-debian-packages.output")
     count.add(seen)
     if count.failures:
         return
@@ -116,16 +122,9 @@ def in_tree(run, count):
     subprocess.run([str(TOP / "scripts/build"), "--kernel", run.kind, *BUILD], check=True)
     work = TOP / "out/in-tree"
     work.mkdir(parents=True, exist_ok=True)
-    with subprocess.Popen(["bash", "-c", script, "in-tree", str(work)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True) as made:
-        output = ""
-        for line in made.stdout:
-            output += line
-            if line.startswith("# "):
-                print(f"       in-tree: {line[2:]}", end="", flush=True)
-    (run.logs / "in-tree.output").write_text(output)
-    if not tap(output, count, "in-tree") or made.returncode:
-        count.failures.append(f"in-tree: status {made.returncode}: see {run.logs}/in-tree.output")
+    status, output = follow(run, "in-tree", ["bash", "-c", script, "in-tree", str(work)], "# ", stderr=subprocess.STDOUT)
+    if not tap(output, count, "in-tree") or status:
+        count.failures.append(f"in-tree: status {status}: see {run.logs}/in-tree.output")
         return
     for module, directory in (("mali_csf", "selftests"), ("rknn", "selftests-npu")):
         path = work / "out/drivers/gpu/drm/mali-rknn" / f"{module}.ko"
