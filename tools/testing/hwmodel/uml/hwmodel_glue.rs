@@ -160,6 +160,11 @@ impl Host for Soc {
         unsafe { soc_wake() }
     }
 
+    fn flushed(&self, id: u32) {
+        // SAFETY: The core calls this with the model's lock held.
+        unsafe { soc_publish_flush_id(id) }
+    }
+
     fn record(&self, record: &Record) -> bool {
         let announced = MODEL.expected.take(record.kind);
         if announced {
@@ -171,7 +176,8 @@ impl Host for Soc {
     }
 }
 
-/// Does `f` with the model, then publishes the flush id.
+/// Does `f` with the model, then publishes what the register of the flush id gives: it changes with
+/// clocks and power as well as by flushes.
 fn with_model<R>(f: impl FnOnce(&mut Chip) -> R) -> R {
     let mut model = Locked::new();
     let result = f(&mut model);

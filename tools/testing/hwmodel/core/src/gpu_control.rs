@@ -408,6 +408,7 @@ impl GpuControl {
         env.count(Counter::CacheFlush);
         // Zero is never a valid id: it stands for "flush always".
         self.latest_flush = self.latest_flush.checked_add(1).unwrap_or(1);
+        env.host.flushed(self.latest_flush);
     }
 
     /// FLUSH_CACHE2 of a command stream.

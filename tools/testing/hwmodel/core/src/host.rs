@@ -100,6 +100,11 @@ pub trait Host {
     /// There is work: `Gpu::step` and `Npu::step` should be called soon.
     fn wake(&self);
 
+    /// The caches were flushed, and LATEST_FLUSH is `id` from here on. Who has the register in a page
+    /// of its own that processes read has to change it at once: what a command stream writes after a
+    /// flush must not be seen before the flush is.
+    fn flushed(&self, id: u32);
+
     /// A misuse was recorded (the model keeps it in its own ring as well). Returns whether it was
     /// announced: a test is about to break that rule on purpose.
     fn record(&self, record: &Record) -> bool;

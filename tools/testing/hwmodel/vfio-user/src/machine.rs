@@ -80,6 +80,10 @@ impl Host for Soc {
         self.wake.set(true);
     }
 
+    fn flushed(&self, _id: u32) {
+        // Each read of the register asks the model.
+    }
+
     fn record(&self, record: &Record) -> bool {
         let announced = self.expected.take(record.kind);
         if announced {

@@ -140,8 +140,12 @@ fn a_stream_flushes_only_if_nobody_did_since_it_was_built() {
     let id = m.gpu.latest_flush();
     let (_, mut bus) = m.gpu.parts(&m.host);
     assert!(bus.flush_caches(id));
+    // Before the stream goes on, not at the end of the model's turn.
+    assert_eq!(m.host.published.get(), id + 1);
     assert!(!bus.flush_caches(id));
+    assert_eq!(m.host.published.get(), id + 1);
     assert!(bus.flush_caches(0));
+    assert_eq!(m.host.published.get(), id + 2);
     assert_eq!(m.gpu.latest_flush(), id + 2);
 }
 

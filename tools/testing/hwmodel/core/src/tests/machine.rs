@@ -87,6 +87,8 @@ pub struct Fake {
     pub lines: [Cell<bool>; 6],
     pub edges: [Cell<u32>; 6],
     pub woken: Cell<u32>,
+    /// The flush id that a process sees in its page.
+    pub published: Cell<u32>,
     pub seen: RefCell<Vec<Record>>,
 }
 
@@ -128,6 +130,10 @@ impl Host for Fake {
         self.woken.set(self.woken.get() + 1);
     }
 
+    fn flushed(&self, id: u32) {
+        self.published.set(id);
+    }
+
     fn record(&self, record: &Record) -> bool {
         self.seen.borrow_mut().push(*record);
         false
@@ -143,6 +149,7 @@ impl Fake {
             lines: [const { Cell::new(false) }; 6],
             edges: [const { Cell::new(0) }; 6],
             woken: Cell::new(0),
+            published: Cell::new(0),
             seen: RefCell::new(Vec::new()),
         }
     }
