@@ -8,7 +8,7 @@ import time
 
 from suites.base import RESULTS, STATUS, TOP, Count, Run, tap
 from suites.kernel import abi, drm, kunit, runner
-from suites.programs import demo, selftest
+from suites.programs import bits, demo, selftest
 
 
 def arm64(kind):
@@ -42,17 +42,28 @@ ARM64_DRIVERS = (("panthor", "selftests"), ("mali_csf", "selftests"), ("rocket",
 
 def arm64_hw(run, count):
     """Long: the demos and the user-space tests of all drivers in an arm64 guest (ARM64_KINDS, ARM64_DRIVERS, ARM64_PROGRAMS)."""
+    on_hardware(count, "")
+
+
+def arm32_hw(run, count):
+    """Long: the same as programs for 32-bit Arm, on the same kernels (the same variables choose)."""
+    on_hardware(count, "32")
+
+
+def on_hardware(count, suffix):
+    """The programs, or those of them that the environment names, of directories that end with this."""
     wanted = (os.environ.get("ARM64_PROGRAMS") or "").split()
     drivers = (os.environ.get("ARM64_DRIVERS") or "").split()
     for kind in (os.environ.get("ARM64_KINDS") or "arm64").split():
         other = Run(kind)
-        if subprocess.run([str(TOP / "scripts/build"), "--kernel", kind]).returncode:
+        build = [str(TOP / "scripts/build"), "--kernel", kind]
+        if subprocess.run(build).returncode or suffix and subprocess.run([*build, f"selftests{suffix}"]).returncode:
             count.failures.append(f"{kind}: the build failed")
             continue
         for driver, directory in ARM64_DRIVERS:
             if drivers and driver not in drivers:
                 continue
-            hardware(other, count, driver, directory, wanted)
+            hardware(other, count, driver, directory + suffix, wanted)
 
 
 # What the programs that use Mesa find in their environment.
@@ -89,6 +100,7 @@ def mesa(run, count):
 def hardware(run, count, driver, directory, wanted):
     """The demo and the user-space tests of one driver, or those of them that are wanted, and how far it is."""
     programs = [p for p in ["demo", *run.programs(directory)] if not wanted or p in wanted]
+    name = driver + bits(directory)
     total, start = Count(), time.monotonic()
     for nr, program in enumerate(programs):
         seen, begin = Count(), time.monotonic()
@@ -96,9 +108,9 @@ def hardware(run, count, driver, directory, wanted):
             demo(driver, directory)(run, seen)
         else:
             selftest(run, seen, driver, program, directory)
-        print(f"       {run.kind}: {driver} {nr + 1}/{len(programs)} {program}: {seen.passed} passed, "
+        print(f"       {run.kind}: {name} {nr + 1}/{len(programs)} {program}: {seen.passed} passed, "
               f"{len(seen.failures)} failed ({time.monotonic() - begin:.0f} s)", flush=True)
         total.add(seen)
-    RESULTS.record(run.kind, driver, total, time.monotonic() - start)
+    RESULTS.record(run.kind, name, total, time.monotonic() - start)
     total.failures = [f"{run.kind}: {failure}" for failure in total.failures]
     count.add(total)

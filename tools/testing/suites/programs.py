@@ -21,9 +21,14 @@ SHORT = {"smp": "640M", "debug": "900M"}
 KNOWN = {("rocket", "faults"): ["--known", r"WARNING: .* at rocket_job_irq_handler\+"]}
 
 
+def bits(directory):
+    """What tells programs of 32 bits from the others in names of logs and results."""
+    return "-32" if directory.endswith("32") else ""
+
+
 def attempt(run, count, driver, program, directory, tree):
     """One program of the user-space tests, once, in a guest of its own."""
-    name = f"{driver}-{program}" + ("" if tree == "soc" else f"-{tree}")
+    name = f"{driver}-{program}{bits(directory)}" + ("" if tree == "soc" else f"-{tree}")
     label = name.replace("-", "/", 1)
     # The control's leaks are not ours to count.
     leaks = ["--leaks"] if run.kind == "debug" and driver in OWN else []
@@ -175,7 +180,7 @@ def noncoherent_npu(run, count):
 
 def demo(driver, directory="selftests"):
     def suite(run, count):
-        status, output = run.guest(f"demo-{driver}", [str(run.out / directory / "demo")], driver=driver)
+        status, output = run.guest(f"demo-{driver}{bits(directory)}", [str(run.out / directory / "demo")], driver=driver)
         last = output.strip().splitlines()[-1] if output.strip() else ""
         good = re.fullmatch(r"demo: (\d+) checks passed, 0 failed", last)
         count.check(good and status == 0, f"demo-{driver}: status {status}, last line: {last}")

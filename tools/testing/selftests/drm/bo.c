@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Buffer objects, their CPU mappings, and the flush id page. */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -356,7 +357,7 @@ TEST_F(bo, a_label_is_shown_in_debugfs_as_long_as_the_buffer_has_it)
 	ASSERT_EQ(0, bo_create(&self->gpu, 3 * cpu_page(), 0, 0, &bo));
 	ASSERT_EQ(0, set_label(&self->gpu, bo.handle, "blue\nvertices", 0));
 	ASSERT_TRUE(find_gem("blue\\nvertices", line));
-	ASSERT_EQ(3, sscanf(line, "%lx %lx %7s", &size, &resident, use));
+	ASSERT_EQ(3, sscanf(line, "%" SCNx64 " %" SCNx64 " %7s", &size, &resident, use));
 	EXPECT_EQ(3 * cpu_page(), size);
 	EXPECT_EQ(0, resident);
 	EXPECT_STREQ("----", use);
@@ -364,7 +365,7 @@ TEST_F(bo, a_label_is_shown_in_debugfs_as_long_as_the_buffer_has_it)
 	ASSERT_EQ(0, bo_mmap(&self->gpu, &bo));
 	bo.u32[0] = 1;
 	ASSERT_TRUE(find_gem("blue", line));
-	ASSERT_EQ(2, sscanf(line, "%lx %lx", &size, &resident));
+	ASSERT_EQ(2, sscanf(line, "%" SCNx64 " %" SCNx64, &size, &resident));
 	EXPECT_EQ(3 * cpu_page(), resident);
 
 	ASSERT_EQ(0, set_label(&self->gpu, bo.handle, NULL, 0));
