@@ -7,8 +7,9 @@ import subprocess
 import time
 
 from suites.base import RESULTS, STATUS, TOP, Count, Run, tap
+from suites.harm import storm
 from suites.kernel import abi, drm, kunit, runner
-from suites.programs import bits, demo, selftest
+from suites.programs import OPTIONS, bits, demo, selftest
 
 
 def arm64(kind):
@@ -42,28 +43,52 @@ ARM64_DRIVERS = (("panthor", "selftests"), ("mali_csf", "selftests"), ("rocket",
 
 def arm64_hw(run, count):
     """Long: the demos and the user-space tests of all drivers in an arm64 guest (ARM64_KINDS, ARM64_DRIVERS, ARM64_PROGRAMS)."""
-    on_hardware(count, "")
+    on_hardware(count, "arm64 arm64-64k")
 
 
 def arm32_hw(run, count):
     """Long: the same as programs for 32-bit Arm, on the same kernels (the same variables choose)."""
-    on_hardware(count, "32")
+    on_hardware(count, "arm64", "32")
 
 
-def on_hardware(count, suffix):
+def arm64_chaos(run, count):
+    """Long: everything at once in an arm64 guest, on both drivers, with fixed seeds and one of its own (ARM64_KINDS, CHAOS_SEED)."""
+    for kind, driver, directory in chosen("arm64 arm64-64k", "mali_csf", "rknn"):
+        other, seen, begin = Run(kind), Count(), time.monotonic()
+        if not built(other, seen):
+            count.add(seen)
+            continue
+        storm(other, seen, f"{kind}-chaos-{driver}", other.out / directory / "chaos", driver, ((1, 2), (2, 4)), 8, 0,
+              OPTIONS["chaos"] if driver == "mali_csf" else [])
+        RESULTS.record(kind, f"chaos-{driver}", seen, time.monotonic() - begin)
+        count.add(seen)
+
+
+def on_hardware(count, kinds, suffix=""):
     """The programs, or those of them that the environment names, of directories that end with this."""
     wanted = (os.environ.get("ARM64_PROGRAMS") or "").split()
-    drivers = (os.environ.get("ARM64_DRIVERS") or "").split()
-    for kind in (os.environ.get("ARM64_KINDS") or "arm64").split():
+    for kind, driver, directory in chosen(kinds, *(driver for driver, _ in ARM64_DRIVERS)):
         other = Run(kind)
-        build = [str(TOP / "scripts/build"), "--kernel", kind]
-        if subprocess.run(build).returncode or suffix and subprocess.run([*build, f"selftests{suffix}"]).returncode:
-            count.failures.append(f"{kind}: the build failed")
-            continue
-        for driver, directory in ARM64_DRIVERS:
-            if drivers and driver not in drivers:
-                continue
+        if built(other, count, *([f"selftests{suffix}"] if suffix else [])):
             hardware(other, count, driver, directory + suffix, wanted)
+
+
+def chosen(kinds, *drivers):
+    """Of these kernels and drivers those that the environment names instead, or all; and where their programs are."""
+    named = (os.environ.get("ARM64_DRIVERS") or "").split() or drivers
+    for kind in (os.environ.get("ARM64_KINDS") or kinds).split():
+        for driver, directory in ARM64_DRIVERS:
+            if driver in drivers and driver in named:
+                yield kind, driver, directory
+
+
+def built(run, count, *more):
+    """Builds what a guest with hardware needs, and these parts besides."""
+    build = [str(TOP / "scripts/build"), "--kernel", run.kind]
+    if subprocess.run(build).returncode or more and subprocess.run([*build, *more]).returncode:
+        count.failures.append(f"{run.kind}: the build failed")
+        return False
+    return True
 
 
 # What the programs that use Mesa find in their environment.
@@ -75,9 +100,8 @@ def mesa(run, count):
     """Long: Debian's Mesa in an arm64 guest, unchanged, on all drivers: Vulkan on the GPU, Teflon on the NPU."""
     other = Run("arm64")
     system = subprocess.run([str(TOP / "scripts/provision"), "mesa"], stdout=subprocess.PIPE, text=True)
-    build = [str(TOP / "scripts/build"), "--kernel", other.kind]
-    if system.returncode or subprocess.run(build).returncode or subprocess.run([*build, "mesa"]).returncode:
-        count.failures.append("mesa: the build failed")
+    if system.returncode or not built(other, count, "mesa"):
+        count.failures.append("mesa: nothing to run")
         return
     options = ["--mem", "2G", "--system", system.stdout.strip()]
     for driver, directory in ARM64_DRIVERS:
