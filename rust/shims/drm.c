@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 #include <linux/capability.h>
+#include <linux/compat.h>
 #include <linux/debugfs.h>
 #include <linux/dma-mapping.h>
 #include <linux/fs.h>
@@ -505,6 +506,11 @@ bool shim_capable_sys_nice(void)
 unsigned long shim_task_size(void)
 {
 	return TASK_SIZE_OF(current);
+}
+
+bool shim_task_is_32_bit(void)
+{
+	return !IS_ENABLED(CONFIG_64BIT) || in_compat_syscall();
 }
 
 /* Nothing without CONFIG_DEBUG_FS. */

@@ -138,6 +138,7 @@ void shim_time_allow_interruptions(unsigned long flags);
 void shim_cond_resched(void);
 bool shim_capable_sys_nice(void);
 unsigned long shim_task_size(void);
+bool shim_task_is_32_bit(void);
 
 /* debugfs */
 void shim_debugfs_add_file(struct drm_device *dev, const char *name,

@@ -52,13 +52,14 @@ const MAX_GROUPS: usize = 128;
 /// Longest label of a BO in bytes, without the terminating zero.
 const MAX_LABEL: usize = 4096;
 
-/// Where the flush id is mapped, unless the file says otherwise. Programs of 32 bits can't express
-/// the larger offset.
-const DEFAULT_MMIO_OFFSET: u64 = if cfg!(CONFIG_64BIT) {
-    uapi::DRM_PANTHOR_USER_MMIO_OFFSET_64BIT
-} else {
-    uapi::DRM_PANTHOR_USER_MMIO_OFFSET_32BIT
-};
+/// Where the calling program maps the flush id, unless its file says otherwise. Programs of 32 bits
+/// can't express the larger offset.
+fn default_mmio_offset() -> u64 {
+    match drm::task::is_32_bit() {
+        true => uapi::DRM_PANTHOR_USER_MMIO_OFFSET_32BIT,
+        false => uapi::DRM_PANTHOR_USER_MMIO_OFFSET_64BIT,
+    }
+}
 
 /// Names the flush id page among the driver's mappable pages.
 const TAG_FLUSH_ID: usize = 0;
@@ -141,7 +142,7 @@ impl drm::DriverFile for File {
             try_pin_init!(Self {
                 vms <- Handles::new(MAX_VMS),
                 groups <- Handles::new(MAX_GROUPS),
-                mmio_offset: Atomic::new(DEFAULT_MMIO_OFFSET),
+                mmio_offset: Atomic::new(default_mmio_offset()),
                 usage: Arc::new(Usage::new(), GFP_KERNEL)?,
             }? Error),
             GFP_KERNEL,
