@@ -329,6 +329,7 @@ TEST_F_TIMEOUT(devfreq, a_group_that_waits_for_another_is_no_load_until_it_goes_
 	uint64_t object = rig->data.va + 1024;
 	uint32_t other, done;
 
+	KNOWN_C_DEFECT(gpu, "a group that waits for another is not always told when it may go on");
 	ASSERT_EQ(0, power_keep_on(gpu, true));
 	ASSERT_EQ(0, group_create(gpu, rig->vm, 1, PANTHOR_GROUP_PRIORITY_MEDIUM, &other));
 	ASSERT_EQ(0, sync_create(gpu, false, &done));
