@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
-"""The hardware model of the arm64 guests: a process that serves one PCI function to QEMU, and the device tree that
+"""The hardware model of QEMU's guests: a process that serves one PCI function to QEMU, and the device tree that
 describes what hangs on it.
 """
 
@@ -32,22 +32,26 @@ def node(text, name):
     return found[0]
 
 
+# The tree of a machine that has none.
+EMPTY = "/dts-v1/;\n\n/ {\n\t#address-cells = <2>;\n\t#size-cells = <2>;\n};\n"
+
+
 def merge(machine, soc, into):
-    """Writes the machine's tree with the modelled system on chip in it. Their phandles have nothing in common: QEMU
-    counts from 0x8000, dtc from 1."""
+    """Writes the machine's tree, if it has one, with the modelled system on chip in it. Their phandles have nothing in common:
+    QEMU counts from 0x8000, dtc from 1."""
     def source(path):
         done = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", str(path)], stdout=subprocess.PIPE, text=True)
         if done.returncode:
             raise Missing(f"dtc cannot read {path}")
         return done.stdout
 
-    added = source(soc)
+    before, added = source(machine) if machine else EMPTY, source(soc)
     used = [int(number, 0) for number in re.findall(r"\bphandle = <(0x[0-9a-f]+)>;", added)]
-    taken = [int(number, 0) for number in re.findall(r"\bphandle = <(0x[0-9a-f]+)>;", source(machine))]
+    taken = [int(number, 0) for number in re.findall(r"\bphandle = <(0x[0-9a-f]+)>;", before)]
     if set(used) & set(taken):
         raise Missing(f"{machine} and {soc} have phandles in common")
     compatible = re.search(r"^\tcompatible = .*;$", added, re.M)[0]
-    text = "\n".join([source(machine), "/ {", compatible, node(added, "soc"), node(added, "opp-table"), "};", ""])
+    text = "\n".join([before, "/ {", compatible, node(added, "soc"), node(added, "opp-table"), "};", ""])
     subprocess.run(["dtc", "-q", "-I", "dts", "-O", "dtb", "-o", str(into)], input=text, text=True, check=True)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
-"""The arm64 guests: QEMU's machine `virt`, emulated, with an initramfs that holds nothing but a busybox.
+"""The guests of QEMU, with an initramfs that holds nothing but a busybox: for arm64 its machine `virt`, emulated; for x86-64
+a PC, which KVM runs where it can.
 
 This machine's files are there over 9P, read-only and under their own names, so that commands and modules are named as in
 every other guest. The kernel log comes through the serial port; the command's output and what the runner is told come
@@ -7,17 +8,61 @@ through consoles of their own.
 """
 
 import json
+import os
 import pathlib
+import platform
+import re
 import shlex
 import shutil
 import subprocess
+import typing
 
-KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
+KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm", "x86-64")
 OUTPUT, VERDICT = "/dev/hvc0", "/dev/hvc1"
-# Where a tree of Debian's programs for arm64 is mounted, and where a root is put together before it is one.
+# Where a tree of Debian's programs is mounted, and where a root is put together before it is one.
 SYSTEM, ROOT = "/system", "/newroot"
 # What a root has to be given of the initramfs: a busybox that ends the guest, and init's other half.
 LATER, BUSYBOX = "/run/init", "/run/busybox"
+
+
+class Architecture(typing.NamedTuple):
+    """What is where for guests of an architecture."""
+    tree: str  # QEMU, in the cache
+    userland: str  # the busybox, in the cache
+    program: str
+    image: str  # in the kernel's build directory
+    console: str
+
+
+ARM64 = Architecture("qemu", "arm64-userland", "qemu-system-aarch64", "arch/arm64/boot/Image", "ttyAMA0")
+X86_64 = Architecture("qemu-x86-64", "x86-64-userland", "qemu-system-x86_64", "arch/x86/boot/bzImage", "ttyS0")
+
+
+def architecture(kind):
+    """The architecture of a kind of kernel."""
+    return X86_64 if kind == "x86-64" else ARM64
+
+
+def accelerator(kind):
+    """What runs the guest's processors, kvm or tcg, and why where that is to be said. GUEST_ACCEL decides for x86-64.
+
+    That there is a /dev/kvm is not enough: it is also there where the processor does not help, and what it does then is not
+    for a kernel that knows nothing of it.
+    """
+    if architecture(kind) is ARM64:
+        return "tcg", ""
+    if wanted := os.environ.get("GUEST_ACCEL"):
+        return wanted, "GUEST_ACCEL says so"
+    if platform.machine() != "x86_64":
+        return "tcg", f"this machine is {platform.machine()}"
+    processors = pathlib.Path("/proc/cpuinfo").read_text()
+    if not re.search(r"^flags\b.*\b(vmx|svm)\b", processors, re.M):
+        return "tcg", "this machine's processors have neither vmx nor svm"
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError as error:
+        return "tcg", f"/dev/kvm: {error.strerror}"
+    return "kvm", "this machine's processors have vmx or svm, and /dev/kvm can be opened"
 
 
 def page_size(kind):
@@ -119,28 +164,45 @@ def initramfs(scratch, init, userland):
     return scratch / "initramfs"
 
 
-def machine(args, qemu, more=()):
-    """The beginning of a command line: QEMU, the processors and the memory."""
-    lib = next(qemu.glob("usr/lib/*/ld-linux-*.so.*")).parent
-    loader = next(lib.glob("ld-linux-*.so.*"))
+def board(args):
+    """The machine, with its options, and its processor."""
+    if architecture(args.kernel) is X86_64:
+        # Pages of five levels make every walk of an emulated one longer.
+        return ["q35"], "host" if accelerator(args.kernel)[0] == "kvm" else "max,la57=off"
     # Branch targets and signed pointers are newer than the processor of the boards. The system counter is the one that the
     # GPU's timestamps are read from, with the rate that it has on the boards.
-    processor = ("max,pauth-impdef=on" if args.kernel == "arm64-16k" else "cortex-a76") + ",cntfrq=24000000"
+    processor = "max,pauth-impdef=on" if args.kernel == "arm64-16k" else "cortex-a76"
+    return ["virt", "gic-version=3"], processor + ",cntfrq=24000000"
+
+
+def machine(args, cache, more=()):
+    """The beginning of a command line: QEMU, the processors and the memory."""
+    own = architecture(args.kernel)
+    qemu = cache / own.tree
+    lib = next(qemu.glob("usr/lib/*/ld-linux-*.so.*")).parent
+    loader = next(lib.glob("ld-linux-*.so.*"))
+    kind, processor = board(args)
     return [
-        str(loader), "--library-path", str(lib), str(qemu / "usr/bin/qemu-system-aarch64"),
-        "-L", str(qemu / "usr/share/qemu"), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-machine", ",".join(["virt", "gic-version=3", *more]), "-cpu", processor, "-smp", str(args.cpus), "-m", args.mem,
+        str(loader), "--library-path", str(lib), str(qemu / "usr/bin" / own.program),
+        "-L", str(qemu / "usr/share/qemu"), "-L", str(qemu / "usr/share/seabios"),
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel", accelerator(args.kernel)[0],
+        "-machine", ",".join([*kind, *more]), "-cpu", processor, "-smp", str(args.cpus), "-m", args.mem,
     ]
 
 
-def device_tree(args, qemu, into):
-    """Writes the tree that QEMU makes for this machine."""
-    subprocess.run(machine(args, qemu, [f"dumpdtb={into}"]), stdout=subprocess.DEVNULL, check=True)
+def device_tree(args, cache, scratch):
+    """The tree that QEMU makes for this machine, as a file. A PC has none: None."""
+    if architecture(args.kernel) is X86_64:
+        return None
+    into = scratch / "machine.dtb"
+    subprocess.run(machine(args, cache, [f"dumpdtb={into}"]), stdout=subprocess.DEVNULL, check=True)
+    return into
 
 
-def command(args, kernel, scratch, top, qemu, log, verdict):
+def command(args, kernel, scratch, top, cache, log, verdict):
     """QEMU's command line; the output is its standard output."""
-    parameters = ["console=ttyAMA0", "loglevel=8", "panic=-1", *args.append]
+    own = architecture(args.kernel)
+    parameters = [f"console={own.console}", "loglevel=8", "panic=-1", *args.append]
     more, hardware = [], []
     if args.model:
         # The model's process maps the memory, so that there is a file for it.
@@ -154,8 +216,8 @@ def command(args, kernel, scratch, top, qemu, log, verdict):
         hardware += ["-drive", f"file={file},format=raw,if=none,id={name}{options}", "-device", f"virtio-blk-pci,drive={name}"]
     terminal = "stdio,id=output,signal=off" if args.interactive else "file,id=output,path=/dev/stdout"
     return [
-        *machine(args, qemu, more), *hardware,
-        "-kernel", str(kernel / "arch/arm64/boot/Image"), "-initrd", str(scratch / "initramfs"),
+        *machine(args, cache, more), *hardware,
+        "-kernel", str(kernel / own.image), "-initrd", str(scratch / "initramfs"),
         "-append", " ".join(parameters),
         "-chardev", f"file,id=log,path=/dev/fd/{log.write}", "-serial", "chardev:log",
         "-device", "virtio-serial-pci",
