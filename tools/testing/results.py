@@ -7,7 +7,7 @@ A result is of the files that it was found with. Those of other versions are sho
 import json
 import subprocess
 
-CONFIGURATIONS = ("host", "smp", "debug", "lockdep", "nopm", "tt", "arm64", "arm64-16k", "arm64-64k", "arm64-nopm")
+CONFIGURATIONS = ("host", "smp", "debug", "lockdep", "nopm", "tt", "arm64", "arm64-16k", "arm64-64k", "arm64-nopm", "x86-64")
 
 
 class Results:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
-"""The same on the architecture that the drivers are for."""
+"""The same in QEMU's guests: on the architecture that the drivers are for, and on an x86-64 that is no User-mode Linux."""
 
 import os
 import re
@@ -12,11 +12,11 @@ from suites.kernel import abi, drm, kunit, runner
 from suites.programs import OPTIONS, bits, demo, selftest
 
 
-def arm64(kind):
+def guest(kind):
     def suite(run, count):
         other = Run(kind)
         # Each is kept by itself.
-        for name, part in (("build", build_arm64), ("runner", runner), ("kunit", kunit), ("drm", drm), ("abi", abi)):
+        for name, part in (("build", build_all), ("runner", runner), ("kunit", kunit), ("drm", drm), ("abi", abi)):
             seen, begin = Count(), time.monotonic()
             part(other, seen)
             seconds = time.monotonic() - begin
@@ -30,19 +30,19 @@ def arm64(kind):
     return suite
 
 
-def build_arm64(run, count):
+def build_all(run, count):
     """Both drivers, what tests the crates, the hardware and the programs; a warning is an error there."""
     for part in ("modules", "crates", "hwmodel", "firmware", "selftests"):
         done = subprocess.run([str(TOP / "scripts/build"), "--kernel", run.kind, part])
         count.check(not done.returncode, f"{part}: the build failed, or gave warnings")
 
 
-# What is tested in an arm64 guest with hardware: a driver, and where its programs are.
-ARM64_DRIVERS = (("panthor", "selftests"), ("mali_csf", "selftests"), ("rocket", "selftests-npu"), ("rknn", "selftests-npu"))
+# What is tested in a guest with hardware: a driver, and where its programs are.
+DRIVERS = (("panthor", "selftests"), ("mali_csf", "selftests"), ("rocket", "selftests-npu"), ("rknn", "selftests-npu"))
 
 
 def arm64_hw(run, count):
-    """Long: the demos and the user-space tests of all drivers in an arm64 guest (ARM64_KINDS, ARM64_DRIVERS, ARM64_PROGRAMS)."""
+    """Long: the demos and the user-space tests of all drivers in an arm64 guest (HW_KINDS, HW_DRIVERS, HW_PROGRAMS)."""
     on_hardware(count, "arm64 arm64-64k")
 
 
@@ -51,8 +51,13 @@ def arm32_hw(run, count):
     on_hardware(count, "arm64", "32")
 
 
+def x86_64_hw(run, count):
+    """Long: the same as arm64-hw in an x86-64 guest."""
+    on_hardware(count, "x86-64")
+
+
 def arm64_chaos(run, count):
-    """Long: everything at once in an arm64 guest, on both drivers, with fixed seeds and one of its own (ARM64_KINDS, CHAOS_SEED)."""
+    """Long: everything at once in an arm64 guest, on both drivers, with fixed seeds and one of its own (HW_KINDS, CHAOS_SEED)."""
     for kind, driver, directory in chosen("arm64 arm64-64k", "mali_csf", "rknn"):
         other, seen, begin = Run(kind), Count(), time.monotonic()
         if not built(other, seen):
@@ -66,8 +71,8 @@ def arm64_chaos(run, count):
 
 def on_hardware(count, kinds, suffix=""):
     """The programs, or those of them that the environment names, of directories that end with this."""
-    wanted = (os.environ.get("ARM64_PROGRAMS") or "").split()
-    for kind, driver, directory in chosen(kinds, *(driver for driver, _ in ARM64_DRIVERS)):
+    wanted = (os.environ.get("HW_PROGRAMS") or "").split()
+    for kind, driver, directory in chosen(kinds, *(driver for driver, _ in DRIVERS)):
         other = Run(kind)
         if built(other, count, *([f"selftests{suffix}"] if suffix else [])):
             hardware(other, count, driver, directory + suffix, wanted)
@@ -75,9 +80,9 @@ def on_hardware(count, kinds, suffix=""):
 
 def chosen(kinds, *drivers):
     """Of these kernels and drivers those that the environment names instead, or all; and where their programs are."""
-    named = (os.environ.get("ARM64_DRIVERS") or "").split() or drivers
-    for kind in (os.environ.get("ARM64_KINDS") or kinds).split():
-        for driver, directory in ARM64_DRIVERS:
+    named = (os.environ.get("HW_DRIVERS") or "").split() or drivers
+    for kind in (os.environ.get("HW_KINDS") or kinds).split():
+        for driver, directory in DRIVERS:
             if driver in drivers and driver in named:
                 yield kind, driver, directory
 
@@ -104,7 +109,7 @@ def mesa(run, count):
         count.failures.append("mesa: nothing to run")
         return
     options = ["--mem", "2G", "--system", system.stdout.strip()]
-    for driver, directory in ARM64_DRIVERS:
+    for driver, directory in DRIVERS:
         for program in ("vulkaninfo", "vulkan", "draw") if directory == "selftests" else ("teflon",):
             seen, begin = Count(), time.monotonic()
             command = ["vulkaninfo", "--summary"] if program == "vulkaninfo" else [str(other.out / "mesa" / program)]
