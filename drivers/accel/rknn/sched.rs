@@ -392,13 +392,14 @@ impl Sched {
                     sched: self.clone(),
                     active: None,
                 };
+                // In the order of the device tree: the first one may have what all of them need.
+                let before = |other: &&Ticket| other.core.index() < ticket.core.index();
+                let at = tickets.iter().filter(before).count();
                 // There is room.
-                let _ = tickets.push_within_capacity(ticket);
+                let _ = tickets.insert_within_capacity(at, ticket);
             }
         }
 
-        // In the order of the device tree: the first one may have what all of them need.
-        tickets.sort_unstable_by_key(|ticket| ticket.core.index());
         let mut result = Err(ENODEV);
         for ticket in &mut tickets {
             match ticket.core.handle().get() {

@@ -65,7 +65,8 @@ fn at_rate(ticks: u64, rate: u64) -> u64 {
     };
     let rest = match rest.checked_mul(NS_PER_S) {
         Some(product) => product.div_ceil(rate),
-        None => rest.div_ceil(rate / NS_PER_S),
+        // With such a rate there are many ticks in a nanosecond.
+        None => rest.div_ceil((rate / NS_PER_S).max(1)),
     };
     seconds.saturating_mul(NS_PER_S).saturating_add(rest)
 }
