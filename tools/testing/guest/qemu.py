@@ -17,6 +17,8 @@ import shutil
 import subprocess
 import typing
 
+import bzimage
+
 KINDS = ("arm64", "arm64-16k", "arm64-64k", "arm64-nopm", "x86-64")
 OUTPUT, VERDICT = "/dev/hvc0", "/dev/hvc1"
 # Where a tree of Debian's programs is mounted, and where a root is put together before it is one.
@@ -203,13 +205,18 @@ def command(args, kernel, scratch, top, cache, log, verdict):
     """QEMU's command line; the output is its standard output."""
     own = architecture(args.kernel)
     parameters = [f"console={own.console}", "loglevel=8", "panic=-1", *args.append]
-    more, hardware = [], []
+    more, hardware, image = [], [], kernel / own.image
     if args.model:
         # The model's process maps the memory, so that there is a file for it.
         more = ["memory-backend=ram"]
         function = {"driver": "vfio-user-pci", "socket": {"type": "unix", "path": str(scratch / "hardware")}}
         hardware = ["-object", f"memory-backend-memfd,id=ram,size={args.mem},share=on",
-                    "-device", json.dumps(function), "-dtb", str(scratch / "tree.dtb")]
+                    "-device", json.dumps(function)]
+        if own is ARM64:
+            hardware += ["-dtb", str(scratch / "tree.dtb")]
+        else:
+            bzimage.with_tree(image, scratch / "tree.dtb", scratch / "kernel")
+            image = scratch / "kernel"
     if args.system:
         hardware += ["-virtfs", f"local,path={args.system},mount_tag=system,security_model=none,readonly=on,multidevs=remap"]
     for name, (_, file, options) in disks(args, scratch).items():
@@ -217,7 +224,7 @@ def command(args, kernel, scratch, top, cache, log, verdict):
     terminal = "stdio,id=output,signal=off" if args.interactive else "file,id=output,path=/dev/stdout"
     return [
         *machine(args, cache, more), *hardware,
-        "-kernel", str(kernel / own.image), "-initrd", str(scratch / "initramfs"),
+        "-kernel", str(image), "-initrd", str(scratch / "initramfs"),
         "-append", " ".join(parameters),
         "-chardev", f"file,id=log,path=/dev/fd/{log.write}", "-serial", "chardev:log",
         "-device", "virtio-serial-pci",
