@@ -204,7 +204,12 @@ def device_tree(args, cache, scratch):
 def command(args, kernel, scratch, top, cache, log, verdict):
     """QEMU's command line; the output is its standard output."""
     own = architecture(args.kernel)
-    parameters = [f"console={own.console}", "loglevel=8", "panic=-1", *args.append]
+    parameters = [f"console={own.console}", "loglevel=8", "panic=-1"]
+    if own is X86_64 and accelerator(args.kernel)[0] == "tcg":
+        # An emulated time stamp counter is this machine's. What the kernel measures of it is wrong when there is much else to
+        # do here: udelay() would be too short on one processor, and another clock be used in the end.
+        parameters += ["tsc=reliable", "setcpuid=constant_tsc"]
+    parameters += args.append
     more, hardware, image = [], [], kernel / own.image
     if args.model:
         # The model's process maps the memory, so that there is a file for it.
