@@ -58,33 +58,33 @@ def x86_64_hw(run, count):
 
 def arm64_chaos(run, count):
     """Long: everything at once in an arm64 guest, on both drivers, with fixed seeds and one of its own (HW_KINDS, CHAOS_SEED)."""
-    for kind, driver, directory in chosen("arm64 arm64-64k", "mali_csf", "rknn"):
-        other, seen, begin = Run(kind), Count(), time.monotonic()
-        if not built(other, seen):
-            count.add(seen)
-            continue
-        storm(other, seen, f"{kind}-chaos-{driver}", other.out / directory / "chaos", driver, ((1, 2), (2, 4)), 8, 0,
+    for other, driver, directory in chosen(count, "arm64 arm64-64k", ("mali_csf", "rknn")):
+        seen, begin = Count(), time.monotonic()
+        storm(other, seen, f"{other.kind}-chaos-{driver}", other.out / directory / "chaos", driver, ((1, 2), (2, 4)), 8, 0,
               OPTIONS["chaos"] if driver == "mali_csf" else [])
-        RESULTS.record(kind, f"chaos-{driver}", seen, time.monotonic() - begin)
+        RESULTS.record(other.kind, f"chaos-{driver}", seen, time.monotonic() - begin)
         count.add(seen)
 
 
 def on_hardware(count, kinds, suffix=""):
     """The programs, or those of them that the environment names, of directories that end with this."""
     wanted = (os.environ.get("HW_PROGRAMS") or "").split()
-    for kind, driver, directory in chosen(kinds, *(driver for driver, _ in DRIVERS)):
-        other = Run(kind)
-        if built(other, count, *([f"selftests{suffix}"] if suffix else [])):
-            hardware(other, count, driver, directory + suffix, wanted)
+    more = [f"selftests{suffix}"] if suffix else []
+    for other, driver, directory in chosen(count, kinds, [driver for driver, _ in DRIVERS], *more):
+        hardware(other, count, driver, directory + suffix, wanted)
 
 
-def chosen(kinds, *drivers):
-    """Of these kernels and drivers those that the environment names instead, or all; and where their programs are."""
+def chosen(count, kinds, drivers, *more):
+    """Of these kernels, built with these parts besides, and drivers those that the environment names instead, or all; and where
+    their programs are."""
     named = (os.environ.get("HW_DRIVERS") or "").split() or drivers
     for kind in (os.environ.get("HW_KINDS") or kinds).split():
+        other = Run(kind)
+        if not built(other, count, *more):
+            continue
         for driver, directory in DRIVERS:
             if driver in drivers and driver in named:
-                yield kind, driver, directory
+                yield other, driver, directory
 
 
 def built(run, count, *more):
