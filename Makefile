@@ -40,7 +40,7 @@ test:
 	@scripts/test $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
 
 test-all:
-	@scripts/test --all $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
+	@scripts/test --all $(if $(RESUME),--resume) $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
 
 bench:
 	@scripts/bench
@@ -60,7 +60,7 @@ help:
 	@echo '                  DRIVER=mali_csf (default), panthor (the kernel'"'"'s own C driver) or tyr'
 	@echo 'make demo NPU=1   the same with a modelled RK3588 NPU; DRIVER=rknn (default) or rocket (the kernel'"'"'s own)'
 	@echo 'make test         run the tests; SUITE=name picks one, DEBUG=1 uses the KASAN/kmemleak and lockdep kernels'
-	@echo 'make test-all     also the long suites'
+	@echo 'make test-all     also the long suites, in all kernels (many hours); RESUME=1 goes on with a run that was interrupted'
 	@echo 'make bench        measure mali_csf and rknn against the kernel'"'"'s own C drivers, on the same model'
 	@echo 'make check        formatting, clippy and documentation checks'
 	@echo 'make clean        remove out/ (the cache outside the checkout stays)'

@@ -1,13 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 """What the suites have said, configuration by configuration: kept in out/results, and printed as a table.
 
-A result is of the files that it was found with. Those of other versions are shown too, and said to be old.
+A result is of the files that it was found with, except for the documentation that no suite reads. Those of other versions are
+shown too, and said to be old.
 """
 
 import json
+import os
 import subprocess
 
 CONFIGURATIONS = ("host", "smp", "debug", "lockdep", "nopm", "tt", "arm64", "arm64-16k", "arm64-64k", "arm64-nopm", "x86-64")
+
+# Of the documentation, what suites read.
+READ = "Documentation/troubleshooting.rst"
+
+
+def version(top):
+    """The last commit that changed what results depend on; with `-dirty`, if that was changed since."""
+    def git(*words):
+        return subprocess.run(["git", "-C", str(top), *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    paths = [".", *(f":!{path}" for path in git("ls-files", "README.md", "Documentation").stdout.split() if path != READ)]
+    found = git("log", "-1", "--format=%h", "--abbrev=12", "--", *paths).stdout.strip()
+    return found + ("-dirty" if git("diff", "--quiet", "HEAD", "--", *paths).returncode else "") if found else "unknown-dirty"
 
 
 class Results:
@@ -15,16 +30,22 @@ class Results:
 
     def __init__(self, top):
         self.directory = top / "out" / "results"
-        done = subprocess.run(["git", "-C", str(top), "describe", "--always", "--dirty", "--abbrev=12"],
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.version = done.stdout.strip() or "unknown"
+        self.version = version(top)
 
     def record(self, configuration, suite, count, seconds):
         """Keeps what a suite has said in a configuration."""
         self.directory.mkdir(parents=True, exist_ok=True)
         found = {"passed": count.passed, "failed": len(count.failures), "skipped": count.skipped,
-                 "seconds": round(seconds), "version": self.version}
+                 "seconds": round(seconds), "version": self.version, "failures": count.failures}
         (self.directory / f"{configuration}.{suite}.json").write_text(json.dumps(found) + "\n")
+
+    def stands(self, configuration, suite):
+        """What a suite has said in a configuration, if nothing failed, and if a run of the same files is continued."""
+        path = self.directory / f"{configuration}.{suite}.json"
+        if not os.environ.get("RESUME") or self.version.endswith("-dirty") or not path.exists():
+            return None
+        found = json.loads(path.read_text())
+        return found if found["version"] == self.version and found["passed"] and not found["failed"] else None
 
     def table(self, order):
         """The lines of a table (reStructuredText) of suites, in this order and then others, by configurations."""

@@ -6,7 +6,7 @@ import re
 import subprocess
 import time
 
-from suites.base import RESULTS, STATUS, TOP, Count, Run, tap
+from suites.base import STATUS, TOP, Count, Run, kept, tap
 from suites.harm import storm
 from suites.kernel import abi, drm, kunit, runner
 from suites.programs import OPTIONS, bits, demo, selftest
@@ -17,11 +17,8 @@ def guest(kind):
         other = Run(kind)
         # Each is kept by itself.
         for name, part in (("build", build_all), ("runner", runner), ("kunit", kunit), ("drm", drm), ("abi", abi)):
-            seen, begin = Count(), time.monotonic()
-            part(other, seen)
-            seconds = time.monotonic() - begin
-            RESULTS.record(kind, name, seen, seconds)
-            print(f"       {kind}: {name}: {seen.passed} passed, {len(seen.failures)} failed ({seconds:.0f} s)", flush=True)
+            seen, took = kept(kind, name, part, other)
+            print(f"       {kind}: {name}: {seen.passed} passed, {len(seen.failures)} failed ({took})", flush=True)
             seen.failures = [f"{kind}: {failure}" for failure in seen.failures]
             count.add(seen)
             if name == "build" and seen.failures:
@@ -59,11 +56,13 @@ def x86_64_hw(run, count):
 def arm64_chaos(run, count):
     """Long: everything at once in an arm64 guest, on both drivers, with fixed seeds and one of its own (HW_KINDS, CHAOS_SEED)."""
     for other, driver, directory in chosen(count, "arm64 arm64-64k", ("mali_csf", "rknn")):
-        seen, begin = Count(), time.monotonic()
-        storm(other, seen, f"{other.kind}-chaos-{driver}", other.out / directory / "chaos", driver, ((1, 2), (2, 4)), 8, 0,
-              OPTIONS["chaos"] if driver == "mali_csf" else [])
-        RESULTS.record(other.kind, f"chaos-{driver}", seen, time.monotonic() - begin)
-        count.add(seen)
+        count.add(kept(other.kind, f"chaos-{driver}", everything, other, driver, directory)[0])
+
+
+def everything(run, driver, directory, count):
+    """The chaos of one driver."""
+    storm(run, count, f"{run.kind}-chaos-{driver}", run.out / directory / "chaos", driver, ((1, 2), (2, 4)), 8, 0,
+          OPTIONS["chaos"] if driver == "mali_csf" else [])
 
 
 def on_hardware(count, kinds, suffix=""):
@@ -71,7 +70,12 @@ def on_hardware(count, kinds, suffix=""):
     wanted = (os.environ.get("HW_PROGRAMS") or "").split()
     more = [f"selftests{suffix}"] if suffix else []
     for other, driver, directory in chosen(count, kinds, [driver for driver, _ in DRIVERS], *more):
-        hardware(other, count, driver, directory + suffix, wanted)
+        if wanted:
+            seen = Count()
+            hardware(other, driver, directory + suffix, wanted, seen)
+        else:
+            seen, _ = kept(other.kind, driver + bits(suffix), hardware, other, driver, directory + suffix, wanted)
+        count.add(seen)
 
 
 def chosen(count, kinds, drivers, *more):
@@ -111,26 +115,27 @@ def mesa(run, count):
     options = ["--mem", "2G", "--system", system.stdout.strip()]
     for driver, directory in DRIVERS:
         for program in ("vulkaninfo", "vulkan", "draw") if directory == "selftests" else ("teflon",):
-            seen, begin = Count(), time.monotonic()
-            command = ["vulkaninfo", "--summary"] if program == "vulkaninfo" else [str(other.out / "mesa" / program)]
-            status, output = other.guest(f"mesa-{driver}-{program}", ["env", *(f"{k}={v}" for k, v in MESA.items()), *command],
-                                         driver=driver, options=options)
-            if program == "vulkaninfo":
-                found = re.search(r"deviceName += Mali-G610 .*\n.*\n\s+driverName += panvk\n\s+driverInfo += Mesa", output)
-                seen.check(status == 0 and found, f"vulkaninfo on {driver}: status {status}, or it found no Mali-G610")
-            elif not tap(output, seen, f"{driver}/{program}") or status and not seen.failures:
-                seen.failures.append(f"{driver}/{program}: {STATUS.get(status, f'status {status}')}")
-            print(f"       mesa: {program} on {driver}: {seen.passed} passed, {len(seen.failures)} failed "
-                  f"({time.monotonic() - begin:.0f} s)", flush=True)
-            RESULTS.record(other.kind, f"mesa-{driver}-{program}", seen, time.monotonic() - begin)
+            seen, took = kept(other.kind, f"mesa-{driver}-{program}", client, other, driver, program, options)
+            print(f"       mesa: {program} on {driver}: {seen.passed} passed, {len(seen.failures)} failed ({took})", flush=True)
             count.add(seen)
 
 
-def hardware(run, count, driver, directory, wanted):
+def client(run, driver, program, options, count):
+    """One program that uses Mesa."""
+    command = ["vulkaninfo", "--summary"] if program == "vulkaninfo" else [str(run.out / "mesa" / program)]
+    status, output = run.guest(f"mesa-{driver}-{program}", ["env", *(f"{k}={v}" for k, v in MESA.items()), *command],
+                               driver=driver, options=options)
+    if program == "vulkaninfo":
+        found = re.search(r"deviceName += Mali-G610 .*\n.*\n\s+driverName += panvk\n\s+driverInfo += Mesa", output)
+        count.check(status == 0 and found, f"vulkaninfo on {driver}: status {status}, or it found no Mali-G610")
+    elif not tap(output, count, f"{driver}/{program}") or status and not count.failures:
+        count.failures.append(f"{driver}/{program}: {STATUS.get(status, f'status {status}')}")
+
+
+def hardware(run, driver, directory, wanted, count):
     """The demo and the user-space tests of one driver, or those of them that are wanted, and how far it is."""
     programs = [p for p in ["demo", *run.programs(directory)] if not wanted or p in wanted]
     name = driver + bits(directory)
-    total, start = Count(), time.monotonic()
     for nr, program in enumerate(programs):
         seen, begin = Count(), time.monotonic()
         if program == "demo":
@@ -139,7 +144,5 @@ def hardware(run, count, driver, directory, wanted):
             selftest(run, seen, driver, program, directory)
         print(f"       {run.kind}: {name} {nr + 1}/{len(programs)} {program}: {seen.passed} passed, "
               f"{len(seen.failures)} failed ({time.monotonic() - begin:.0f} s)", flush=True)
-        total.add(seen)
-    RESULTS.record(run.kind, name, total, time.monotonic() - start)
-    total.failures = [f"{run.kind}: {failure}" for failure in total.failures]
-    count.add(total)
+        seen.failures = [f"{run.kind}: {failure}" for failure in seen.failures]
+        count.add(seen)

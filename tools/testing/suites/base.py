@@ -6,6 +6,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import time
 
 import results
 
@@ -73,6 +74,20 @@ class Run:
         directory = self.out / directory
         return sorted(p.name for p in directory.iterdir()
                       if p.is_file() and os.access(p, os.X_OK) and p.name not in skip and "." not in p.name)
+
+
+def kept(configuration, name, part, *arguments):
+    """What part(*arguments, count) finds, kept as what NAME said in a configuration, and what to print of the time that it took.
+    If a run is continued (--resume), what passed in it stands. Without a configuration, the part keeps its own parts."""
+    count, begin = Count(), time.monotonic()
+    if configuration and (found := RESULTS.stands(configuration, name)):
+        count.passed, count.skipped = found["passed"], found["skipped"]
+        return count, f"{found['seconds']} s, in the run that is continued"
+    part(*arguments, count)
+    seconds = time.monotonic() - begin
+    if configuration:
+        RESULTS.record(configuration, name, count, seconds)
+    return count, f"{seconds:.0f} s"
 
 
 def tap(output, count, label):
