@@ -2,11 +2,15 @@
 """What is tested inside of the kernel or of the guest itself: KUnit, the DRM layer without hardware, the runner."""
 
 import os
+import pathlib
 import random
 import re
 import shlex
+import subprocess
+import tempfile
+import time
 
-from suites.base import STATUS, TOP, tap
+from suites.base import GUEST, STATUS, TOP, tap
 
 
 def runner(run, count):
@@ -33,6 +37,37 @@ def runner(run, count):
     expect("a hang ends the run", "sleep 600", 122, timeout=4)
     expect("a module that does not load ends the run", "true", 123, options=["--insmod", "/nonexistent.ko"])
     expect("the host's files cannot be written", f"! touch {shlex.quote(str(TOP))}/README.md 2>/dev/null", 0)
+    status, left = ended(run)
+    count.check(status == 143 and not left, f"runner: a signal ends all that a guest is made of: status {status}, left: {left}")
+
+
+def ended(run):
+    """The status of a guest's runner that is told to end, and what is there still a moment later."""
+    with tempfile.TemporaryDirectory(prefix="runner-", dir="/tmp") as scratch:
+        command = [GUEST, "run", "--kernel", run.kind, "--driver", "none", "--", "sh", "-c", "echo up; sleep 600"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              env={**os.environ, "TMPDIR": scratch}) as process:
+            for line in process.stdout:
+                if line == "up\n":
+                    process.terminate()
+            status = process.wait()
+        end = time.monotonic() + 5
+        while (left := made_of(scratch)) and time.monotonic() < end:
+            time.sleep(0.1)
+        return status, left + os.listdir(scratch)
+
+
+def made_of(scratch):
+    """The processes whose command lines name a directory."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(scratch.encode() in word for word in words):
+            found.append(words[0].decode(errors="replace"))
+    return found
 
 
 def ktap(run, count, name):
