@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 """What a user does before there is a driver that works: packages, kernel trees, and what a driver says."""
 
+import os
 import re
 import shlex
 import subprocess
 
-from suites.base import BUILD, STATUS, TOP, Count, Run, tap
+from suites.base import BUILD, STATUS, TOP, Run, kept, tap
 
 
 def messages(run, count):
@@ -92,26 +93,32 @@ def follow(run, name, command, shown, **how):
 
 
 def arm64_debian(run, count):
-    """Long: the modules' package in a clean Debian for arm64, from dpkg -i to dpkg -r, with udev, and the demos as a user."""
-    run = Run("arm64")
+    """Long: the modules' package in a clean Debian for arm64, from dpkg -i to dpkg -r, with udev (HW_KINDS)."""
+    for kind in (os.environ.get("HW_KINDS") or "arm64 arm64-16k arm64-64k").split():
+        seen, took = kept(kind, "debian", installed, Run(kind))
+        print(f"       {kind}: {seen.passed} passed, {len(seen.failures)} failed ({took})", flush=True)
+        count.add(seen)
+
+
+def installed(run, count):
+    """The package for one kernel."""
+    label = f"{run.kind}-debian"
     made = subprocess.run([str(TOP / "scripts/build"), "--kernel", run.kind, "hwmodel", "firmware", "selftests"])
     if made.returncode:
-        count.failures.append("arm64-debian: the build failed")
+        count.failures.append(f"{label}: the build failed")
         return
     work = run.out / "debian"
-    status, output = follow(run, "arm64-debian-packages", [str(TOP / "tools/testing/packaging/arm64"), str(work)], "# making")
-    seen = Count()
-    if not tap(output, seen, "arm64-debian") or status:
-        count.failures.append(f"arm64-debian: status {status}: see {run.logs}/arm64-debian-packages.output")
-    count.add(seen)
+    status, output = follow(run, f"{label}-packages", [str(TOP / "tools/testing/packaging/arm64"), str(work), run.kind], "# making")
+    if not tap(output, count, label) or status:
+        count.failures.append(f"{label}: status {status}: see {run.logs}/{label}-packages.output")
     if count.failures:
         return
     root = subprocess.run([str(TOP / "scripts/provision"), "debian"], stdout=subprocess.PIPE, text=True, check=True)
-    status, output = run.guest("arm64-debian", [str(TOP / "tools/testing/packaging/board"), str(work)], driver="none", timeout=300,
+    status, output = run.guest(label, [str(TOP / "tools/testing/packaging/board"), str(work)], driver="none", timeout=300,
                                options=["--mem", "2G", "--root", f"{root.stdout.strip()}/root.tar", "--append", "kunit.enable=0"],
                                progress=r"^ok \d+ ((?:udev|dpkg|both demos|back).*)")
-    if not tap(output, count, "arm64-debian") or status and (status in STATUS or not count.failures):
-        count.failures.append(f"arm64-debian: {STATUS.get(status, f'status {status}')}")
+    if not tap(output, count, label) or status and (status in STATUS or not count.failures):
+        count.failures.append(f"{label}: {STATUS.get(status, f'status {status}')}")
 
 
 def in_tree(run, count):
