@@ -16,9 +16,12 @@ OPTIONS = {"chaos": ["--swap", "256"], "pressure": ["--swap", "256"], "swap": ["
 # How much memory there is not enough of; KASAN takes its share.
 SHORT = {"smp": "640M", "debug": "900M"}
 
-# What the control says in its kernel log: it warns of errors of the bus that user space can cause, if the IOMMU that it
-# shares an interrupt with is slow to take notice.
-KNOWN = {("rocket", "faults"): ["--known", r"WARNING: .* at rocket_job_irq_handler\+"]}
+# What is known of the control: rocket warns of errors of the bus that user space can cause, if the IOMMU that it shares an
+# interrupt with is slow to take notice; panthor may ring the firmware while it resets the GPU. Each other record of the model
+# is a line of its own in the log.
+RUNG = ["--known", r"RECORD in-reset reg 0x80000 |^the model has \d+ record|process has seen records"]
+KNOWN = {("rocket", "faults"): ["--known", r"WARNING: .* at rocket_job_irq_handler\+"],
+         ("panthor", "answers"): RUNG, ("panthor", "reset"): RUNG}
 
 
 def bits(directory):
