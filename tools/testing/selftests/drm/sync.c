@@ -351,8 +351,16 @@ TEST_F(sync, a_wait_for_something_already_done_does_not_hold_anything_up)
 TEST_F(sync, a_ring_can_wrap_many_times)
 {
 	struct rig *rig = &self->rig;
+	struct drm_panthor_queue_create queue = { .ringbuf_size = PAGE };
+	struct drm_panthor_group_create args =
+		group_args(&rig->gpu, rig->vm, &queue, 1, PANTHOR_GROUP_PRIORITY_MEDIUM);
 	struct cs cs = rig_stream(rig, 0);
 
+	if (cpu_page() > PAGE)
+		KNOWN_C_DEFECT(&rig->gpu, "a ring smaller than a page of the CPU does not wrap where it ends");
+	ASSERT_EQ(0, group_destroy(&rig->gpu, rig->group));
+	ASSERT_EQ(0, gpu_ioctl(rig->gpu.fd, DRM_IOCTL_PANTHOR_GROUP_CREATE, &args));
+	rig->group = args.group_handle;
 	cs_move48(&cs, 10, self->out);
 	cs_load(&cs, 12, 1, 10, 0);
 	cs_wait(&cs, CS_SB_LS);

@@ -287,13 +287,15 @@ struct drm_panthor_group_create group_args(const struct gpu *gpu, uint32_t vm,
 					   struct drm_panthor_queue_create *queues,
 					   uint32_t queue_count, uint8_t priority)
 {
+	/* The C driver takes a ring to be as large as its buffer, which is whole pages of the CPU, and binds what was asked for. */
+	const uint32_t ring = gpu_is_c_driver(gpu) ? cpu_page() : PAGE;
 	struct drm_panthor_gpu_info info = { 0 };
 	uint32_t i;
 
 	gpu_info(gpu, &info);
 	for (i = 0; i < queue_count; i++) {
 		if (!queues[i].ringbuf_size)
-			queues[i].ringbuf_size = PAGE;
+			queues[i].ringbuf_size = ring;
 	}
 
 	return (struct drm_panthor_group_create){

@@ -80,7 +80,7 @@ int bo_bound(const struct gpu *gpu, uint32_t vm, uint64_t size, uint64_t va, uin
 int bo_close(const struct gpu *gpu, struct bo *bo);
 int gem_close(const struct gpu *gpu, uint32_t handle);
 
-/* All cores, 4 KiB rings unless the caller fills in what it wants. */
+/* All cores, and the smallest rings that the driver can do, unless the caller fills in what it wants. */
 struct drm_panthor_group_create group_args(const struct gpu *gpu, uint32_t vm,
 					   struct drm_panthor_queue_create *queues,
 					   uint32_t queue_count, uint8_t priority);
