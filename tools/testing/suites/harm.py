@@ -23,7 +23,8 @@ def storm(run, count, label, program, driver, seeds, rounds, seconds=0, options=
         length = f"CHAOS_ROUNDS={rounds}" if seed != fresh or not seconds else f"CHAOS_SECONDS={seconds}"
         print(f"       {label}: seed {seed}" + (f" (CHAOS_SEED={seed} {length} repeats it)" if seed == fresh else ""), flush=True)
         command = ["env", f"CHAOS_SEED={seed}", length, str(program)]
-        status, output = run.guest(name, command, driver=driver, timeout=600 + seconds, options=[
+        # Half an hour: four processors of a guest's share what one of this machine's has left.
+        status, output = run.guest(name, command, driver=driver, timeout=1800 + seconds, options=[
             "--cpus", str(cpus), *options, *(["--leaks"] if run.kind == "debug" else [])])
         seen = tap(output, count, name)
         for line in re.findall(r"# .*: (\d+ right, .*)", output):
