@@ -111,7 +111,7 @@ def job_stress(run, count):
         name = f"job-stress-{'fixed' if seed == 1 else 'fresh'}"
         print(f"       job-stress: seed {seed}" + (f" (STRESS_SEED={seed} repeats it)" if seed != 1 else ""), flush=True)
         module = f"{run.out / 'rust_kunit/rust_kunit.ko'},stress_jobs={run.jobs},stress_seed={seed}"
-        status, _ = run.guest(name, ["true"], driver="none", timeout=600, options=[
+        status, _ = run.guest(name, ["true"], driver="none", timeout=1800, options=[
             "--no-model", "--cpus", "4", "--insmod", module, "--append", "kunit.filter_glob=job_stress",
             "--append", "kunit.timeout=3000", *(["--leaks"] if run.kind == "debug" else [])])
         seen = ktap(run, count, name)
