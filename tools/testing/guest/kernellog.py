@@ -24,9 +24,12 @@ def findings(lines):
     found = [i for i in range(start, len(lines)) if FINDINGS.search(lines[i])]
     own = []
     for index in found:
+        # The first look is at this line alone: a model that has reason to complain may do so a million times.
+        if "suspicious RCU usage" not in lines[index]:
+            continue
         end = next((i for i in range(index + 1, len(lines)) if "======" in lines[i]), len(lines))
         report = lines[index:end]
-        if ("suspicious RCU usage" in lines[index] and any("lib/maple_tree.c" in line for line in report)
+        if (any("lib/maple_tree.c" in line for line in report)
                 and any(re.search(r"\] (\? )?flush_tlb_mm\+", line) for line in report)):
             own.append(index)
     return [index for index in found if index not in own], own
