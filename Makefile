@@ -40,7 +40,7 @@ test:
 	@scripts/test $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
 
 test-all:
-	@scripts/test --all $(if $(RESUME),--resume) $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
+	@scripts/test --all $(if $(RESUME),--resume=$(RESUME)) $(if $(DEBUG),--debug) $(if $(SUITE),--suite $(SUITE))
 
 bench:
 	@scripts/bench

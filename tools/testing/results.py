@@ -40,13 +40,15 @@ class Results:
         (self.directory / f"{configuration}.{suite}.json").write_text(json.dumps(found) + "\n")
 
     def stands(self, configuration, suite):
-        """What a suite has said in a configuration, if nothing failed, and if a run of the same files is continued."""
+        """What a suite has said in a configuration, if nothing failed, and if a run of the same files is continued, or of a
+        version that is named."""
+        versions = os.environ.get("RESUME", "").split(",")
         path = self.directory / f"{configuration}.{suite}.json"
         # What was built may be another version's by now.
-        if not os.environ.get("RESUME") or self.version.endswith("-dirty") or suite == "build" or not path.exists():
+        if versions == [""] or self.version.endswith("-dirty") or suite == "build" or not path.exists():
             return None
         found = json.loads(path.read_text())
-        return found if found["version"] == self.version and found["passed"] and not found["failed"] else None
+        return found if found["version"] in (self.version, *versions) and found["passed"] and not found["failed"] else None
 
     def table(self, order):
         """The lines of a table (reStructuredText) of suites, in this order and then others, by configurations."""

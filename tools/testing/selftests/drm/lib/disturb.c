@@ -136,12 +136,26 @@ static void suspend(struct world *world, const struct gpu *any, uint32_t *state)
 		power_keep_on(any, false);
 }
 
+/*
+ * Some jobs further, so that a slow machine, where each takes longer, does not unbind more often for it.
+ * If they do not come, as on a device that its firmware has cost, only another probe helps.
+ */
+static void let_work(struct world *world, uint32_t *state)
+{
+	uint32_t enough = atomic_load(&world->rounds) + 1 + number(state) % 20;
+	int64_t end = now_ns() + 5000000000;
+
+	while (atomic_load(&world->rounds) < enough && !atomic_load(&world->stop) && now_ns() < end)
+		sleep_ms(5);
+	sleep_ms(number(state) % 100);
+}
+
 static void rebind(struct world *world, const struct gpu *any, uint32_t *state)
 {
 	/* Firmware that dies while it boots costs that attempt. */
 	uint32_t attempts = world->crashes ? 5 : 1;
 
-	sleep_ms(100 + number(state) % 1200);
+	let_work(world, state);
 	said(world, "unbinding the driver", device_unbind(any));
 	sleep_ms(number(state) % 20);
 	while (attempts && device_bind(any))
