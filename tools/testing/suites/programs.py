@@ -103,8 +103,8 @@ CONFIGURATIONS = [
 
 
 def configurations(run, count):
-    """Long: a G310, a GPU of architecture 14, and one with a fused-off core, with each of the drivers."""
-    todo = [(driver, tree, program) for driver in ("panthor", "mali_csf")
+    """Long: a G310, a GPU of architecture 14, and one with a fused-off core, with both drivers in the plain kernel, else with ours."""
+    todo = [(driver, tree, program) for driver in (("panthor", "mali_csf") if run.kind == "smp" else ("mali_csf",))
             for tree, programs in CONFIGURATIONS for program in programs]
     for nr, (driver, tree, program) in enumerate(todo):
         seen, begin = Count(), time.monotonic()
