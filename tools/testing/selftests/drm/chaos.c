@@ -284,17 +284,20 @@ static enum end work_for_a_while(struct world *world, struct client *client, str
 	enum end end = set_up(world, client, state);
 
 	while (end == WELL && some-- && quota_left(quota)) {
+		/* A file that is closed with jobs under way. */
+		bool left = leave && !some;
+
 		if (client->fence >= 0)
 			close(client->fence);
 		client->fence = -1;
-		/* A file that is closed with jobs under way. */
-		if (leave && !some)
-			return work_once(world, client, true, state);
-		end = work_once(world, client, false, state);
-		if (end == WELL || end == LOST) {
+		end = work_once(world, client, left, state);
+		/* A job that its group takes no more is lost, whoever waits for it. */
+		if (end == LOST || (end == WELL && !left)) {
 			quota->rounds--;
 			atomic_fetch_add(&world->rounds, 1);
 		}
+		if (left)
+			return end;
 		if (end == WELL && number(state) % 6 == 0)
 			end = misbehave(world, client, state);
 		/* Who does nothing for a while is switched off. */

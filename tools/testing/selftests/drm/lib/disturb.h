@@ -16,7 +16,7 @@
 struct world {
 	bool crashes;		/* the firmware dies now and then */
 	atomic_bool stop;	/* the workers are done */
-	atomic_uint rounds;	/* pairs of good jobs that were waited for */
+	atomic_uint rounds;	/* pairs of good jobs that were waited for, or lost */
 	atomic_uint right;	/* good jobs whose result is right */
 	atomic_uint lost;	/* good jobs that have failed on a device that is there */
 	atomic_uint wrong;	/* good jobs with another result, and pages with another content */
