@@ -230,9 +230,13 @@ impl Handle {
             return Err(ENODEV);
         }
         // SAFETY: The device is valid.
-        to_result(unsafe { shims::shim_soc_pm_get(raw_device(&*self.dev)) })?;
-        // INVARIANT: It was counted just now.
-        Ok(Active(self.clone()))
+        let result = to_result(unsafe { shims::shim_soc_pm_get(raw_device(&*self.dev)) });
+        // Since it was looked at, it may have gone: the PM core has an error of its own for that.
+        if result.is_err() && self.gone.load(Acquire) {
+            return Err(ENODEV);
+        }
+        // INVARIANT: If it worked, it was counted just now.
+        result.map(|()| Active(self.clone()))
     }
 
     /// Keeps the device running if it runs. Does not sleep.

@@ -365,53 +365,68 @@ impl Sched {
         client: u64,
         jobs: usize,
     ) -> Result<KVec<Ticket>> {
-        let mut tickets = KVec::with_capacity(MAX_CORES, GFP_KERNEL)?;
-        {
-            let mut state = self.state.lock();
-            let cores = state.seats.iter().flatten().count();
+        loop {
+            let mut tickets = self.choose(client, jobs)?;
+            let mut result = Err(ENODEV);
 
-            for _ in 0..cores_wanted(jobs, cores) {
-                let has = |seat: &Seat| {
-                    let seats: &KVec<Ticket> = &tickets;
-                    seats
-                        .iter()
-                        .any(|ticket| Arc::ptr_eq(&ticket.core, &seat.core))
-                };
-                let seat = state
-                    .seats
-                    .iter_mut()
-                    .flatten()
-                    .filter(|seat| !seat.leaving && !has(seat))
-                    .min_by_key(|seat| (seat.tickets, seat.last != Some(client)));
-                let Some(seat) = seat else {
-                    break;
-                };
-                seat.tickets += 1;
-                let ticket = Ticket {
-                    core: seat.core.clone(),
-                    sched: self.clone(),
-                    active: None,
-                };
-                // In the order of the device tree: the first one may have what all of them need.
-                let before = |other: &&Ticket| other.core.index() < ticket.core.index();
-                let at = tickets.iter().filter(before).count();
-                // There is room.
-                let _ = tickets.insert_within_capacity(at, ticket);
-            }
-        }
-
-        let mut result = Err(ENODEV);
-        for ticket in &mut tickets {
-            match ticket.core.handle().get() {
-                Ok(active) => {
-                    ticket.active = Some(active);
-                    result = Ok(());
+            for ticket in &mut tickets {
+                match ticket.core.handle().get() {
+                    Ok(active) => {
+                        ticket.active = Some(active);
+                        result = Ok(());
+                    }
+                    Err(err) if result.is_err() => result = Err(err),
+                    Err(_) => {}
                 }
-                Err(err) if result.is_err() => result = Err(err),
-                Err(_) => {}
             }
+            // One that was just going says nothing of those that stay.
+            if result.is_err() && tickets.iter().any(|ticket| self.goes(&ticket.core)) {
+                continue;
+            }
+            return result.map(|()| tickets);
         }
-        result.map(|()| tickets)
+    }
+
+    /// The cores that a submission is to keep on.
+    fn choose(self: &Arc<Self>, client: u64, jobs: usize) -> Result<KVec<Ticket>> {
+        let mut tickets: KVec<Ticket> = KVec::with_capacity(MAX_CORES, GFP_KERNEL)?;
+        let mut state = self.state.lock();
+        let cores = state.seats.iter().flatten().count();
+
+        for _ in 0..cores_wanted(jobs, cores) {
+            let has = |seat: &Seat| {
+                tickets
+                    .iter()
+                    .any(|ticket| Arc::ptr_eq(&ticket.core, &seat.core))
+            };
+            let seat = state
+                .seats
+                .iter_mut()
+                .flatten()
+                .filter(|seat| !seat.leaving && !has(seat))
+                .min_by_key(|seat| (seat.tickets, seat.last != Some(client)));
+            let Some(seat) = seat else {
+                break;
+            };
+            seat.tickets += 1;
+            let ticket = Ticket {
+                core: seat.core.clone(),
+                sched: self.clone(),
+                active: None,
+            };
+            // In the order of the device tree: the first one may have what all of them need.
+            let before = |other: &&Ticket| other.core.index() < ticket.core.index();
+            let at = tickets.iter().filter(before).count();
+            // There is room.
+            let _ = tickets.insert_within_capacity(at, ticket);
+        }
+        drop(state);
+        Ok(tickets)
+    }
+
+    /// The core is about to be removed, or has been.
+    fn goes(&self, core: &Arc<Core>) -> bool {
+        self.state.lock().seat(core).is_none_or(|seat| seat.leaving)
     }
 
     /// Gives the core nothing more, waits until it is idle, and removes it. Jobs that wait for a core while

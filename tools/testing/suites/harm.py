@@ -56,10 +56,11 @@ def planted(run, count):
         count.failures.append("planted: a defect does not fit the driver any more, or does not compile")
         return
     for patch in sorted((TOP / "tools/testing/planted").glob("*.patch")):
-        header = dict(re.findall(r"^(Program|Tree|Sees): (.*)$", patch.read_text(), re.M))
+        header = dict(re.findall(r"^(Driver|Program|Tree|Sees): (.*)$", patch.read_text(), re.M))
         name = f"planted-{patch.stem}"
+        directory = "selftests-npu" if header.get("Driver") == "rknn" else "selftests"
         # A test waits for what does not come, and may do so several times.
-        status, output = run.guest(name, [str(run.out / "selftests" / header["Program"])], driver="none", timeout=400, options=[
+        status, output = run.guest(name, [str(run.out / directory / header["Program"])], driver="none", timeout=400, options=[
             "--insmod", str(run.out / "planted" / f"{patch.stem}.ko"), "--insmod", str(run.out / "exporter/exporter.ko"),
             "--tree", header.get("Tree", "soc"), *OPTIONS.get(header["Program"], [])])
         seen = re.search(header["Sees"], output + run.kernel_log(name), re.M)

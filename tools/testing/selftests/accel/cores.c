@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Cores that come and go while there is work, and the module that drives them. */
 #include <linux/dma-buf.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -234,6 +236,68 @@ TEST_F(cores, the_module_goes_when_no_file_is_open_and_comes_back)
 	ASSERT_EQ(0, submit(&self->npu, &self->lists, self->loaded, 3));
 	for (uint32_t i = 0; i < 3; i++)
 		EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded[i]));
+}
+
+/* Jobs one by one, until @stop. */
+struct submitter {
+	struct npu *npu;
+	const struct lists *lists;
+	const struct layer *layer;
+	struct loaded *loaded;
+	uint32_t index;
+	int ret;
+	atomic_uint *done;
+	atomic_bool *stop;
+	pthread_t thread;
+};
+
+static void *submit_one_by_one(void *argument)
+{
+	struct submitter *self = argument;
+
+	while (!self->ret && !atomic_load(self->stop)) {
+		struct drm_rocket_job job = npu_job(&self->lists->tasks[self->index], 1,
+						    &self->loaded->input, &self->loaded->output);
+
+		self->ret = npu_submit(self->npu, &job, 1);
+		if (!self->ret && layer_check(self->layer, self->loaded) > 1)
+			self->ret = -EIO;
+		atomic_fetch_add(self->done, 1);
+	}
+	return NULL;
+}
+
+/* A submission that has chosen a core which is just going takes another one. */
+TEST_F_TIMEOUT(cores, one_that_goes_while_it_is_chosen_costs_no_submission, 120)
+{
+	struct submitter submitters[16];
+	atomic_uint done = 0;
+	atomic_bool stop = false;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		char path[512];
+
+		ASSERT_EQ(0, core_attribute(i, "power/autosuspend_delay_ms", path, sizeof(path)));
+		ASSERT_EQ(0, text_write(path, "0"));
+	}
+	for (uint32_t i = 0; i < ARRAY_SIZE(submitters); i++) {
+		submitters[i] = (struct submitter){
+			.npu = &self->npu, .lists = &self->lists, .layer = &self->layer,
+			.loaded = &self->loaded[i % 3], .index = i % 3, .done = &done, .stop = &stop,
+		};
+		ASSERT_EQ(0, pthread_create(&submitters[i].thread, NULL, submit_one_by_one,
+					    &submitters[i]));
+	}
+	for (uint32_t n = 0; n < 60; n++) {
+		EXPECT_EQ(0, core_unbind(n % 3));
+		EXPECT_EQ(0, core_bind(n % 3));
+	}
+	atomic_store(&stop, true);
+	for (uint32_t i = 0; i < ARRAY_SIZE(submitters); i++) {
+		ASSERT_EQ(0, pthread_join(submitters[i].thread, NULL));
+		EXPECT_EQ(0, submitters[i].ret);
+	}
+	EXPECT_LT(60, atomic_load(&done));
 }
 
 /* Loads the driver anew and runs one job. Returns the cores that are on meanwhile, or a negative errno. */
