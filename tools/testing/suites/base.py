@@ -76,6 +76,11 @@ class Run:
                       if p.is_file() and os.access(p, os.X_OK) and p.name not in skip and "." not in p.name)
 
 
+def known_record(record):
+    """What has a guest's runner expect this record of the model. Each other one is a line of its own in the log."""
+    return ["--known", rf"RECORD {record} |^the model has \d+ record|process has seen records"]
+
+
 def kept(configuration, name, part, *arguments):
     """What part(*arguments, count) finds, kept as what NAME said in a configuration, and what to print of the time that it took.
     If a run is continued (--resume), what passed in it stands. Without a configuration, the part keeps its own parts."""

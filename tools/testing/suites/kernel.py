@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from suites.base import GUEST, STATUS, TOP, tap
+from suites.base import GUEST, STATUS, TOP, known_record, tap
 
 
 def runner(run, count):
@@ -32,10 +32,9 @@ def runner(run, count):
     expect("a record that the model really made is a failure", "echo provoke > /sys/kernel/debug/hwmodel/inject", 120)
     expect("a record that was declared is none",
            "d=/sys/kernel/debug/hwmodel/inject; echo expect provoked 1 > $d; echo provoke > $d", 0)
-    # As the suites say it of the control.
     for record, status in (("provoked", 0), ("hole", 120)):
         expect(f"a record that is made when '{record}' is known gives {status}", "echo provoke > /sys/kernel/debug/hwmodel/inject",
-               status, options=["--known", rf"RECORD {record} |^the model has \d+ record|process has seen records"])
+               status, options=known_record(record))
     # One of them is what the kernel goes by: the other has no meaning with, or without, an initramfs.
     expect("a panic ends the run", "true", 121, options=["--append=init=/bin/false", "--append=rdinit=/bin/false"])
     expect("a hang ends the run", "sleep 600", 122, timeout=4)

@@ -109,6 +109,20 @@ TEST_F(cores, jobs_that_wait_move_to_another_core)
 	EXPECT_EQ(0, hwmodel_since(&self->before, "npu_reset"));
 }
 
+/* Has the cores switched off as soon as nobody needs them. */
+static int off_when_idle(void)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < 3 && !ret; i++) {
+		char path[512];
+
+		ret = core_attribute(i, "power/autosuspend_delay_ms", path, sizeof(path));
+		ret = ret ?: text_write(path, "0");
+	}
+	return ret;
+}
+
 /* Has whoever uses a buffer wait for a fence of somebody else. */
 static int delay_users(const struct npu_bo *bo, int fence)
 {
@@ -135,13 +149,7 @@ TEST_F(cores, a_job_has_a_core_when_its_turn_comes_whichever_are_gone)
 
 	if (timeline < 0)
 		SKIP(return, "needs CONFIG_SW_SYNC");
-	/* Off as soon as nobody needs them. */
-	for (uint32_t i = 0; i < 3; i++) {
-		char path[512];
-
-		ASSERT_EQ(0, core_attribute(i, "power/autosuspend_delay_ms", path, sizeof(path)));
-		ASSERT_EQ(0, text_write(path, "0"));
-	}
+	ASSERT_EQ(0, off_when_idle());
 	ASSERT_EQ(0, cores_wait_off());
 	ASSERT_EQ(0, npu_ioctl(timeline, SW_SYNC_CREATE_FENCE, &fence));
 	ASSERT_EQ(0, delay_users(&self->loaded[0].output, fence.fence));
@@ -260,7 +268,7 @@ static void *submit_one_by_one(void *argument)
 						    &self->loaded->input, &self->loaded->output);
 
 		self->ret = npu_submit(self->npu, &job, 1);
-		if (!self->ret && layer_check(self->layer, self->loaded) > 1)
+		if (!self->ret && (uint32_t)layer_check(self->layer, self->loaded) > 1)
 			self->ret = -EIO;
 		atomic_fetch_add(self->done, 1);
 	}
@@ -274,12 +282,7 @@ TEST_F_TIMEOUT(cores, one_that_goes_while_it_is_chosen_costs_no_submission, 120)
 	atomic_uint done = 0;
 	atomic_bool stop = false;
 
-	for (uint32_t i = 0; i < 3; i++) {
-		char path[512];
-
-		ASSERT_EQ(0, core_attribute(i, "power/autosuspend_delay_ms", path, sizeof(path)));
-		ASSERT_EQ(0, text_write(path, "0"));
-	}
+	ASSERT_EQ(0, off_when_idle());
 	for (uint32_t i = 0; i < ARRAY_SIZE(submitters); i++) {
 		submitters[i] = (struct submitter){
 			.npu = &self->npu, .lists = &self->lists, .layer = &self->layer,

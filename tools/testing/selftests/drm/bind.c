@@ -388,6 +388,8 @@ TEST_F(bind, thousands_of_queued_operations_share_their_tables)
 	struct drm_panthor_sync_op syncs[2] = {
 		sync_wait_op(self->gate, 0), sync_signal_op(self->out, 0),
 	};
+	/* KASAN and kmemleak keep as much again for each object as it has. */
+	const int64_t most = access("/sys/kernel/debug/kmemleak", F_OK) ? 16 << 20 : 32 << 20;
 	int64_t before, taken;
 
 	KNOWN_C_DEFECT(&rig->gpu, "each operation of a VM_BIND reserves tables of its own");
@@ -400,8 +402,8 @@ TEST_F(bind, thousands_of_queued_operations_share_their_tables)
 	ASSERT_EQ(0, vm_bind_async(&rig->gpu, rig->vm, ops, OPS));
 	taken = before - free_memory();
 	TH_LOG("%d operations wait in %lld KiB", OPS, (long long)taken >> 10);
-	/* Three tables for each would be 96 MiB. KASAN and kmemleak keep as much again for each object as it has. */
-	EXPECT_GE(32 << 20, taken);
+	/* Three tables for each would be 96 MiB. */
+	EXPECT_GE(most, taken);
 	gate_open(rig);
 	ASSERT_EQ(1, done(rig, self->out));
 	EXPECT_EQ(100 + 7999 % 16, peek(_metadata, rig, VA + 7999 * PAGE));
