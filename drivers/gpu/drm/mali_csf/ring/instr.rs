@@ -69,9 +69,10 @@ enum Counter {
     Cycles,
 }
 
-/// Stores a counter as 64 bits at the address in `addr:addr+1` plus `offset`, as soon as the
-/// scoreboard entries in `after` are zero; signals scoreboard entry 0.
-fn store_state(addr: Reg, counter: Counter, offset: i16, after: u16) -> u64 {
+/// Stores a counter as 64 bits at the address in `addr:addr+1` plus `offset`, before the next
+/// instruction. With a mask of scoreboard entries to wait for it would be deferred, and would
+/// have to signal an entry that it does not wait for.
+fn store_state(addr: Reg, counter: Counter, offset: i16) -> u64 {
     let counter = match counter {
         Counter::Timestamp => 0u64,
         Counter::Cycles => 1,
@@ -80,7 +81,6 @@ fn store_state(addr: Reg, counter: Counter, offset: i16, after: u16) -> u64 {
     op(OP_STORE_STATE)
         | (u64::from(addr.0) << 40)
         | (counter << 32)
-        | (u64::from(after) << 16)
         | u64::from(u16::from_le_bytes([low, high]))
 }
 
@@ -163,8 +163,8 @@ impl JobCall {
     /// Flush the caches as far as the stream's writer could not know of (its own reads of the
     /// stream come through them), call the stream, wait for everything that it left running,
     /// add one to the queue's sync object, and keep a fault in this job from reaching the next.
-    /// Counters are stored before the call, and when what it left running is done. Their place
-    /// is given by its distance from the sync object, whose address is at hand.
+    /// Counters are stored before the call and after that wait. Their place is given by its
+    /// distance from the sync object, whose address is at hand.
     pub(crate) fn encode(&self) -> [u64; JOB_INSTRS as usize] {
         let addr = self.scratch;
         let value = Reg(self.scratch.0 + 2);
@@ -172,25 +172,25 @@ impl JobCall {
             0..=15 => (1u16 << self.scoreboards) - 1,
             _ => u16::MAX,
         };
-        let stamp = |stamp: Stamp, counter, after| {
+        let stamp = |stamp: Stamp, counter| {
             let offset = self.stamps.saturating_add(i16::from(stamp.offset()));
-            store_state(addr, counter, offset, after)
+            store_state(addr, counter, offset)
         };
         [
             move32(value, self.latest_flush),
             flush_cache2(value),
             move48(addr, self.sync_addr),
-            stamp(Stamp::CyclesBefore, Counter::Cycles, 0),
-            stamp(Stamp::TimeBefore, Counter::Timestamp, 0),
+            stamp(Stamp::CyclesBefore, Counter::Cycles),
+            stamp(Stamp::TimeBefore, Counter::Timestamp),
             move48(addr, self.stream_addr),
             move32(value, self.stream_size),
             wait(1 << 0),
             call(addr, value),
             move48(addr, self.sync_addr),
-            stamp(Stamp::CyclesAfter, Counter::Cycles, all_scoreboards),
-            stamp(Stamp::TimeAfter, Counter::Timestamp, all_scoreboards),
             move48(value, 1),
             wait(all_scoreboards),
+            stamp(Stamp::CyclesAfter, Counter::Cycles),
+            stamp(Stamp::TimeAfter, Counter::Timestamp),
             sync_add64(addr, value),
             error_barrier(),
         ]
@@ -226,10 +226,10 @@ mod tests {
         assert_eq!(words[7], 0x0300_0000_0001_0000);
         assert_eq!(words[8], 0x2000_5c5e_0000_0000);
         assert_eq!(words[9], 0x015c_ffff_0000_1010);
-        assert_eq!(words[10], 0x2800_5c01_00ff_0148);
-        assert_eq!(words[11], 0x2800_5c00_00ff_0158);
-        assert_eq!(words[12], 0x015e_0000_0000_0001);
-        assert_eq!(words[13], 0x0300_0000_00ff_0000);
+        assert_eq!(words[10], 0x015e_0000_0000_0001);
+        assert_eq!(words[11], 0x0300_0000_00ff_0000);
+        assert_eq!(words[12], 0x2800_5c01_0000_0148);
+        assert_eq!(words[13], 0x2800_5c00_0000_0158);
         assert_eq!(words[14], 0x3300_5c5e_0000_0001);
         assert_eq!(words[15], 0x2f00_0000_0000_0000);
     }
@@ -245,7 +245,7 @@ mod tests {
     fn sixteen_scoreboards_are_all_waited_for() {
         let mut job = example();
         job.scoreboards = 16;
-        assert_eq!(job.encode()[13], 0x0300_0000_ffff_0000);
+        assert_eq!(job.encode()[11], 0x0300_0000_ffff_0000);
     }
 
     #[test]
