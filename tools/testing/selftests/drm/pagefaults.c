@@ -335,7 +335,7 @@ TEST_F_TIMEOUT(pagefault, at_its_end_with_another_one_queued, 120)
 		cs_move32(&cs, 38, 1);
 		cs_move32(&cs, 39, 1);
 		cs_run_compute(&cs);
-		cs_sync_add64(&cs, CS_SYSTEM, 10, 20, CS_SB_ALL);
+		cs_sync_add64(&cs, CS_SYSTEM, 10, 20, CS_SB_ALL & ~CS_SB_SYNC);
 		ASSERT_EQ(0, arm(mishap));
 		ASSERT_EQ(0, rig_submit(rig, 0, &cs));
 		ASSERT_EQ(0, put(rig, 0, BEHIND, 1, self->behind));

@@ -92,6 +92,7 @@ kinds! {
     RingBounds = "ring-bounds", "Insert and extract offsets of a ring are inconsistent.";
     SuspendBuffer = "suspend-buffer", "A suspend buffer is missing, too small or damaged.";
     StreamEncoding = "stream-encoding", "An instruction has reserved bits set.";
+    StreamWait = "stream-wait", "An instruction waits for the scoreboard entry that it signals.";
     // NPU cores and their IOMMUs.
     NpuDeadPage = "npu-dead-page", "The page of registers was accessed that hangs the NPU's bus.";
     NpuBusy = "npu-busy", "A task was started while one was running.";

@@ -22,6 +22,8 @@
 /* Scoreboard entry 0 takes loads and stores, until cs_set_sb_entry() says otherwise. */
 #define CS_SB_LS	0x01
 #define CS_SB_ALL	0xff
+/* Deferred updates of sync objects signal this one, and must not wait for it. */
+#define CS_SB_SYNC	0x80
 
 enum cs_condition {
 	CS_LEQUAL = 0,
@@ -171,11 +173,14 @@ static inline void cs_flush_caches(struct cs *cs, uint8_t flush_id, uint8_t sb)
  * Sync objects: a value, followed by an error word of the same size. They act when the
  * scoreboard entries in @wait are through. A queue that waits gives way to others.
  */
+/* Deferred until the scoreboard entries in @wait are zero, if there are some. */
 static inline void cs_sync_op(struct cs *cs, uint8_t opcode, enum cs_scope scope, uint8_t pair,
 			      uint8_t data, uint16_t wait)
 {
-	cs_op(cs, opcode, (uint64_t)pair << 40 | (uint64_t)data << 32 | (uint64_t)wait << 16 |
-			  (uint64_t)scope << 1 | 1);
+	uint64_t signal = wait ? __builtin_ctz(CS_SB_SYNC) : 0;
+
+	cs_op(cs, opcode, signal << 48 | (uint64_t)pair << 40 | (uint64_t)data << 32 |
+			  (uint64_t)wait << 16 | (uint64_t)scope << 1 | 1);
 }
 
 static inline void cs_sync_add32(struct cs *cs, enum cs_scope scope, uint8_t pair, uint8_t data,

@@ -81,6 +81,14 @@ pub(crate) struct Async {
     pub(crate) signal: u8,
 }
 
+impl Async {
+    /// Whether it would wait for ever.
+    pub(crate) fn waits_for_itself(self) -> bool {
+        1u16.checked_shl(u32::from(self.signal))
+            .is_some_and(|own| self.wait & own != 0)
+    }
+}
+
 /// A synchronization update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SyncOp {
@@ -258,6 +266,21 @@ pub(crate) enum Instr {
         count: u8,
         order: Async,
     },
+}
+
+impl Instr {
+    /// Of an asynchronous instruction, its order among others.
+    pub(crate) fn order(&self) -> Option<Async> {
+        match *self {
+            Instr::FinishFragment { order, .. }
+            | Instr::FlushCaches { order, .. }
+            | Instr::Sync { order, .. }
+            | Instr::StoreState { order, .. }
+            | Instr::HeapOperation { order, .. }
+            | Instr::TracePoint { order, .. } => Some(order),
+            _ => None,
+        }
+    }
 }
 
 /// How many registers and scoreboard entries a stream has.

@@ -80,11 +80,11 @@ impl Stream {
                 kind: exception::CS_INVALID_INSTRUCTION,
                 info: pc,
             };
+            let place = Place::Queue {
+                group: cx.group,
+                queue: cx.queue,
+            };
             if self.depth == 0 && decode::reserved(raw) != 0 {
-                let place = Place::Queue {
-                    group: cx.group,
-                    queue: cx.queue,
-                };
                 cx.bus.env.record(
                     record::Kind::StreamEncoding,
                     place,
@@ -93,6 +93,14 @@ impl Stream {
                 );
             }
             let instr = decode::decode(raw, cx.limits).map_err(|_| invalid)?;
+            if self.depth == 0 && instr.order().is_some_and(Async::waits_for_itself) {
+                cx.bus.env.record(
+                    record::Kind::StreamWait,
+                    place,
+                    raw,
+                    "an instruction of the ring waits for itself",
+                );
+            }
             match self.execute(cx, instr, invalid)? {
                 Flow::Next => self.advance(),
                 Flow::Jump => (),

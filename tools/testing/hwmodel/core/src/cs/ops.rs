@@ -4,8 +4,8 @@
 //!
 //! An operation is in the list from its issue to its completion, in issue order. A scoreboard
 //! entry is "non-zero" while an operation that signals it is in the list; an operation waits for
-//! those in front of it only. That makes a deferred instruction that waits for the entry it
-//! signals itself do what it says.
+//! those in front of it and, as its own entry is counted before it waits, for itself: one that
+//! waits for the entry that it signals never starts (Mesa's `cs_defer()` refuses to make one).
 
 /// Operations that a stream can have in flight before it stalls.
 pub(crate) const MAX_OPS: usize = 16;
@@ -207,14 +207,15 @@ impl Ops {
     pub(crate) fn due(&mut self, now: u64) -> Option<(usize, Op)> {
         let mut before = 0u16;
         for (i, op) in self.list.iter_mut().take(self.len).enumerate() {
-            if !op.running && before & op.wait == 0 {
+            let own = 1u16.wrapping_shl(u32::from(op.signal));
+            if !op.running && (before | own) & op.wait == 0 {
                 op.running = true;
                 op.time = now.saturating_add(op.time);
             }
             if op.running && op.time <= now && op.time != FOREVER {
                 return Some((i, *op));
             }
-            before |= 1u16.wrapping_shl(u32::from(op.signal));
+            before |= own;
         }
         None
     }
@@ -246,9 +247,10 @@ mod tests {
     fn deferred_operation_waits_for_those_in_front_only() {
         let mut ops = Ops::new();
         ops.push(op(Kind::Job, 0, 1, 100)).unwrap();
-        ops.push(op(Kind::Sync, 1 << 1, 1, 0)).unwrap();
+        ops.push(op(Kind::Sync, 1 << 1, 3, 0)).unwrap();
         ops.push(op(Kind::Store, 0, 2, 0)).unwrap();
-        assert_eq!(ops.busy(), 0b110);
+        ops.push(op(Kind::Job, 0, 1, FOREVER)).unwrap();
+        assert_eq!(ops.busy(), 0b1110);
         let (i, first) = ops.due(1000).unwrap();
         assert_eq!((i, first.kind), (2, Kind::Store));
         ops.remove(i);
@@ -260,7 +262,15 @@ mod tests {
         let (i, sync) = ops.due(1100).unwrap();
         assert_eq!((i, sync.kind), (0, Kind::Sync));
         ops.remove(i);
-        assert!(ops.is_empty());
+        assert_eq!(ops.due(u64::MAX), None);
+    }
+
+    #[test]
+    fn an_operation_that_waits_for_itself_never_starts() {
+        let mut ops = Ops::new();
+        ops.push(op(Kind::Store, 0xff, 0, 0)).unwrap();
+        assert_eq!(ops.due(u64::MAX), None);
+        assert_eq!(ops.busy(), 1);
     }
 
     #[test]

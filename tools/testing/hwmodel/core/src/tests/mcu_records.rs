@@ -7,6 +7,7 @@ use super::rig::asm;
 use super::rig::csg_in_at;
 use super::rig::Queue;
 use super::rig::Rig;
+use super::rig::DATA_VA;
 use super::rig::DISABLED;
 use super::rig::ENABLED;
 use super::rig::FATAL;
@@ -219,4 +220,23 @@ fn instructions_of_the_ring_have_no_reserved_bits() {
     rig.start(0, 1);
     rig.run(0, 0, &[asm::wait(1) | 1]);
     rig.m.assert_records(&[Kind::StreamEncoding]);
+}
+
+#[test]
+fn an_instruction_of_the_ring_that_waits_for_itself_is_the_last() {
+    let mut rig = Rig::booted();
+    rig.start(0, 1);
+    rig.run(
+        0,
+        0,
+        &[
+            asm::mov48(40, DATA_VA),
+            asm::defer(asm::store_state(1, 40, 0), 0xff, 0),
+            asm::wait(0xff),
+            asm::store(40, 1, 40, 8),
+        ],
+    );
+    rig.m.pass(1_000_000_000);
+    assert_eq!((rig.data64(0), rig.data(8)), (0, 0));
+    rig.m.assert_records(&[Kind::StreamWait]);
 }
