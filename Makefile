@@ -18,7 +18,12 @@ modules:
 	@scripts/kernel-check "$(KDIR)" >$(OUT)/kernel-check.log || { grep -v ^ok $(OUT)/kernel-check.log >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(OUT) modules
 
-modules_install: modules
+# Builds nothing: it is called by root, who may not have the compilers.
+modules_install:
+	@release=$$(cat "$(KDIR)/include/config/kernel.release") && \
+	built=$$(sed -zn 's/^vermagic=\([^ ]*\) .*/\1/p' $(OUT)/mali_csf.ko 2>/dev/null | tr -d '\0'); \
+	[ "$$release" ] && [ "$$built" = "$$release" ] || { echo "$(OUT) has modules for $${built:-no kernel}, and not for" \
+		"Linux $${release:-of unknown version}: 'make KDIR=$(KDIR)' builds them, as a user who has the compilers" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) MO=$(OUT) modules_install
 
 # Beside the modules: the command that hands the devices over, and which drivers are loaded at boot.
@@ -53,7 +58,7 @@ clean:
 
 help:
 	@echo 'make              build mali_csf.ko and rknn.ko against KDIR= (default: the running kernel), into out/modules'
-	@echo 'make install      the same, and installs them and mali-rknn-switch (INSTALL_MOD_PATH= and DESTDIR= for another root)'
+	@echo 'make install      installs what that has built, and mali-rknn-switch (INSTALL_MOD_PATH= and DESTDIR= for another root)'
 	@echo 'make deb          a package for DKMS, which builds them on the machine that it is installed on'
 	@echo 'make deb-modules  packages of the modules for the arm64 kernel in KDIR=, for boards without a compiler'
 	@echo 'make demo         boot a Linux 7.3 with a modelled Mali-G610 in it and run the demo'
