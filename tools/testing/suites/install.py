@@ -42,7 +42,7 @@ def messages(run, count):
         lines = [line for line in run.kernel_log(name).splitlines() if speaker in line]
         said = [line for line in lines if "kernel" in case or not others.search(line.split(": ", 1)[1])]
         if case.get("where") == "deferred":
-            said += [line for line in output.splitlines() if line.startswith(device)]
+            said += [line.rstrip() for line in output.splitlines() if line.startswith(device)]
         right = [line for line in said if line.endswith(expected)]
         alone = len(right) == 1 and ("kernel" in case or len(said) == 1)
         count.check(status == 0 and alone, f"{name}: status {status}, expected '{expected}' once, found {said}")
