@@ -175,12 +175,15 @@ impl<B: Backend> Batch<B> {
     ///
     /// Runs what can run; then calls `publish` with the fences, in the order of the jobs, for putting
     /// them where others find them. All of that is one signalling section.
+    ///
+    /// The caller may hold reservations: of what ends here, a [`Backend::Job`] that is not dropped where
+    /// it is signalled ([`Backend::DEFER_DROP`]) is left to a worker.
     pub fn commit<R>(
         mut self,
         ctx: &mut MayBlock,
         publish: impl FnOnce(&Signalling<'_>, &[ARef<Fence>]) -> R,
     ) -> R {
-        let result = ctx.committing(|sig| {
+        ctx.committing(|sig| {
             self.enter_queues();
 
             let mut previous: Option<&Arc<Inner<B>>> = None;
@@ -192,14 +195,7 @@ impl<B: Backend> Batch<B> {
             }
 
             publish(sig, &self.fences)
-        });
-        // What may sleep comes after the section: this, and dropping the references to the queues.
-        if B::DEFER_DROP {
-            for entry in &self.jobs {
-                entry.queue.reap();
-            }
-        }
-        result
+        })
     }
 
     fn enter_queues(&mut self) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "foreign.h"
 #include "page.h"
@@ -198,6 +199,60 @@ TEST_F(prime, a_job_keeps_the_buffer_when_its_file_goes)
 	EXPECT_EQ(0, exporter_info().mapped);
 	ASSERT_EQ(0, hwmodel_inject("clear"));
 	self->npu.fd = -1;
+}
+
+/* Imports the same buffer time and again, each time for one job that outlives the handle. */
+static int come_and_go(struct npu *npu, struct drm_rocket_job *job, struct npu_bo *foreign, int fd,
+		       uint32_t rounds)
+{
+	int ret = 0;
+
+	while (rounds-- && !ret) {
+		struct drm_rocket_create_bo args;
+
+		*foreign = (struct npu_bo){ .npu = npu };
+		ret = import(npu, dup(fd), &foreign->handle);
+		ret = ret ?: locate(npu, foreign->handle, &args);
+		ret = ret ?: npu_submit(npu, job, 1);
+		npu_bo_destroy(foreign);
+	}
+	return ret;
+}
+
+/*
+ * The exporter is called with its buffer locked. Whoever submits a job has it locked as well, and must not be the one who
+ * gives an earlier import of it back.
+ */
+TEST_F(prime, a_buffer_goes_back_and_comes_again_without_end)
+{
+	struct npu_bo foreign = { .npu = &self->npu };
+	struct drm_rocket_create_bo args;
+	struct drm_rocket_job job;
+	int fd, status = -1;
+	pid_t child, done = 0;
+
+	fd = exporter_buffer_with(2 * cpu_page(), 0);
+	ASSERT_LE(0, fd);
+	lists_add(&self->lists, &self->layer, &self->loaded);
+	job = npu_job(self->lists.tasks, 1, &foreign, NULL);
+	/* Who waits for himself can't be killed, but left. */
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(come_and_go(&self->npu, &job, &foreign, fd, 500) ? 1 : 0);
+	for (uint32_t i = 0; i < 2000 && !done; i++) {
+		done = waitpid(child, &status, WNOHANG);
+		usleep(10000);
+	}
+	ASSERT_EQ(child, done);
+	EXPECT_EQ(0, status);
+	/* Who writes to the buffer waits for all who have read it. */
+	ASSERT_EQ(0, import(&self->npu, fd, &foreign.handle));
+	ASSERT_EQ(0, locate(&self->npu, foreign.handle, &args));
+	job = npu_job(self->lists.tasks, 1, NULL, &foreign);
+	ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
+	EXPECT_EQ(0, npu_bo_prep(&foreign, PATIENCE));
+	npu_bo_destroy(&foreign);
 }
 
 TEST_HARNESS_MAIN

@@ -13,7 +13,7 @@
 //! publish. Jobs are executed in the order of their commits, when their waits are over.
 //!
 //! **Blocking.** Preparing allocates. A job waits for the hardware, in bounded time, and for nothing
-//! else. What it has set free is dropped by a worker, or by the task that committed it.
+//! else. What it has set free is dropped by a worker.
 
 use drm::exec;
 use drm::resv::Usage;
@@ -81,7 +81,7 @@ impl BindJob {
 impl Drop for BindJob {
     fn drop(&mut self) {
         self.change = None;
-        // Reservations may be locked here.
+        // The worker that comes by here runs jobs too, and must not wait for a reservation.
         self.vm.clean_up_later();
     }
 }
