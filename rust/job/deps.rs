@@ -77,6 +77,10 @@ enum Stage {
     Done,
 }
 
+/// How many of a job's fences are compared with a new one. They stand for the contexts that it really
+/// waits for; one that is not found among them is waited for twice, at worst.
+const COMPARED: usize = 64;
+
 /// The dependencies of one job.
 ///
 /// # Invariants
@@ -84,6 +88,8 @@ enum Stage {
 /// In stage `Armed` neither the value nor its `list` moves or changes, and every element whose `deps`
 /// is not null has a callback that was added to its fence.
 pub(crate) struct Deps {
+    // A job is dropped where its fence is signalled, which is no place for freeing what is mapped. So there
+    // is a limit to how many fit into one piece of memory.
     list: KVec<Dep>,
     unresolved: Atomic<u32>,
     stage: Cell<Stage>,
@@ -104,8 +110,8 @@ impl Deps {
         }
     }
 
-    /// Adds the unsignalled leaves of `fence`, except those that signal no later than one that is
-    /// there, and those of the context `except`.
+    /// Adds the unsignalled leaves of `fence`, except those that signal no later than one of the first
+    /// that are there, and those of the context `except`.
     pub(crate) fn add(&mut self, _ctx: &MayBlock, fence: &Fence, except: Option<u64>) -> Result {
         let list = &mut self.list;
 
@@ -113,7 +119,7 @@ impl Deps {
             if except == Some(leaf.context()) {
                 return Ok(());
             }
-            for dep in list.iter_mut() {
+            for dep in list.iter_mut().take(COMPARED) {
                 if core::ptr::eq(&*dep.fence, leaf) {
                     return Ok(());
                 }
@@ -136,7 +142,8 @@ impl Deps {
                     fence: leaf.into(),
                     deps: Cell::new(core::ptr::null()),
                 },
-                GFP_KERNEL,
+                // User space has chosen how many: it is charged for them, and a failure is no news.
+                GFP_KERNEL_ACCOUNT | __GFP_NOWARN,
             )?;
             Ok(())
         })

@@ -69,13 +69,13 @@ impl<B: Backend> Prepared<B> {
 
     /// Lets the job wait for `fence`.
     ///
-    /// What has signalled is left out, and what is implied by something else: of two fences of one
-    /// context the later one is kept; earlier jobs of the same queue are left out if their errors do
+    /// What has signalled is left out, and what is implied by one of the first dozens: of two fences of
+    /// one context the later one is kept; earlier jobs of the same queue are left out if their errors do
     /// not matter. Arrays and chains are taken apart.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM`, also for more than fit into one piece of memory: tens of thousands.
     pub fn add_dependency(&mut self, ctx: &MayBlock, fence: &Fence) -> Result {
         let except = match self.queue.config.on_dependency_error {
             OnDependencyError::Run => Some(self.queue.timeline.context()),

@@ -303,4 +303,36 @@ TEST_F(syncs, thousands_of_operations_in_one_call)
 	free(wait);
 }
 
+TEST_F(syncs, a_job_waits_for_thousands_of_others)
+{
+	enum { COUNT = 4096 };
+	struct drm_panthor_sync_op *signal = calloc(COUNT, sizeof(*signal));
+	struct drm_panthor_sync_op *wait = calloc(COUNT, sizeof(*wait));
+	struct drm_panthor_queue_submit *jobs = calloc(COUNT, sizeof(*jobs));
+	struct rig *rig = &self->rig;
+	uint32_t timeline = syncobj(rig);
+
+	ASSERT_TRUE(signal && wait && jobs);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		signal[i] = sync_signal_op(timeline, i + 1);
+		wait[i] = sync_wait_op(timeline, i + 1);
+		jobs[i] = (struct drm_panthor_queue_submit){
+			.queue_index = 1,
+			.syncs = DRM_PANTHOR_OBJ_ARRAY(1, &signal[i]),
+		};
+	}
+	/* The first of the others is held back, and with it all of them. */
+	jobs[0] = gated(rig, 1, signal, 1);
+	jobs[COUNT - 1] = gated(rig, 0, wait, COUNT - 1);
+	self->result[0] = 1;
+	ASSERT_EQ(0, submit(rig, jobs, COUNT));
+	usleep(50000);
+	EXPECT_EQ(0, self->result[GATES]);
+	self->result[1] = 1;
+	EXPECT_EQ(0, rig_wait_word(rig, GATES, 1));
+	free(jobs);
+	free(signal);
+	free(wait);
+}
+
 TEST_HARNESS_MAIN
