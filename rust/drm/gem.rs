@@ -219,7 +219,8 @@ impl<D: Driver> Object<D> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if `size` is zero or absurd, or `resv` belongs to another device.
+    /// `EINVAL` if `size` is zero or absurd, or `resv` belongs to another device; `ENOMEM` if the machine
+    /// does not have as much memory, or there is none now.
     pub fn new(
         dev: &Device<D>,
         size: u64,
@@ -232,6 +233,12 @@ impl<D: Driver> Object<D> {
             .filter(|size| *size != 0 && isize::try_from(*size).is_ok())
             .and_then(page_align)
             .ok_or(EINVAL)?;
+
+        // What could never get its memory would still take a table of its pages, and addresses.
+        // SAFETY: The function has no requirements.
+        if size / PAGE_SIZE > unsafe { shims::shim_gem_most_pages() } {
+            return Err(ENOMEM);
+        }
 
         if resv.is_some_and(|resv| !core::ptr::eq(resv.dev(), dev)) {
             return Err(EINVAL);

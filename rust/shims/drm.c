@@ -44,6 +44,12 @@ void shim_scope_synchronize(void)
 	synchronize_srcu(&scope_srcu);
 }
 
+/* How many pages a buffer may have: those of the machine, and no more than there can be a table of. */
+unsigned long shim_gem_most_pages(void)
+{
+	return min(totalram_pages(), INT_MAX / sizeof(struct page *));
+}
+
 /* A buffer that is too big fails; it neither invokes the OOM killer nor fills the log. */
 void shim_gem_set_gfp(struct drm_gem_object *obj)
 {

@@ -36,6 +36,7 @@ void shim_scope_exit(int idx);
 void shim_scope_synchronize(void);
 
 /* GEM objects */
+unsigned long shim_gem_most_pages(void);
 void shim_gem_set_gfp(struct drm_gem_object *obj);
 void shim_gem_get(struct drm_gem_object *obj);
 void shim_gem_put(struct drm_gem_object *obj);

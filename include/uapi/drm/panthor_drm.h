@@ -561,7 +561,8 @@ enum drm_panthor_bo_flags {
 /**
  * struct drm_panthor_bo_create - Arguments of %DRM_IOCTL_PANTHOR_BO_CREATE
  *
- * The content is zero. ``EINVAL`` for size 0, unknown flags and an unknown VM.
+ * The content is zero. ``EINVAL`` for size 0, unknown flags and an unknown VM; ``ENOMEM`` for more
+ * than the machine has memory.
  */
 struct drm_panthor_bo_create {
 	/** @size: In: bytes wanted; out: bytes that it has, a multiple of the page size. */

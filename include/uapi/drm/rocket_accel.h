@@ -67,7 +67,7 @@ extern "C" {
  * Errors: ``EINVAL`` for a size of zero without a handle, for a buffer that another file has created,
  * and for one whose memory is where the NPU cannot reach it; ``ENOENT`` for an unknown handle;
  * ``ENOSPC`` when the address space has no hole that is large enough, ``ENOMEM`` when there is no memory
- * for the buffer or its page tables.
+ * for the buffer or its page tables, or never will be.
  */
 struct drm_rocket_create_bo {
 	/**

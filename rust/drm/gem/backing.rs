@@ -117,7 +117,7 @@ impl Backing {
 impl<D: Driver> Object<D> {
     /// The number of pages.
     pub(super) fn page_count(&self) -> u32 {
-        // No machine has the memory for more, so an object that is larger never gets its pages.
+        // Of an object with memory of its own there are no more than fit, by `Object::new()`.
         u32::try_from(self.size() / PAGE_SIZE).unwrap_or(u32::MAX)
     }
 
@@ -157,9 +157,6 @@ impl<D: Driver> Object<D> {
         }
         if self.is_imported() {
             return Err(EINVAL);
-        }
-        if self.page_count() == u32::MAX {
-            return Err(ENOMEM);
         }
 
         let pages = self.get_pages()?;

@@ -4,6 +4,8 @@
  * the next handle is the one that would have come without it.
  */
 #include <stddef.h>
+#include <stdlib.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "suite.h"
@@ -256,6 +258,27 @@ TEST_F(ioctl, bo_create_refuses_sizes_that_no_machine_has)
 			TH_LOG("size %llx", (unsigned long long)sizes[i]);
 		}
 	}
+}
+
+TEST_F(ioctl, bo_create_refuses_more_than_the_machine_has_memory)
+{
+	struct drm_panthor_bo_create args;
+	struct sysinfo info;
+
+	KNOWN_C_DEFECT(&self->gpu, "a buffer has any size");
+	ASSERT_EQ(0, sysinfo(&info));
+	for (uint64_t size = (uint64_t)info.totalram * info.mem_unit; size < 1ull << 45; size *= 2) {
+		for (uint32_t flags = 0; flags <= DRM_PANTHOR_BO_NO_MMAP; flags++) {
+			args = (struct drm_panthor_bo_create){ .size = size + PAGE, .flags = flags };
+			EXPECT_EQ(-ENOMEM, CALL(BO_CREATE, args)) {
+				TH_LOG("size %llx", (unsigned long long)args.size);
+			}
+		}
+	}
+	/* What could get its memory need not have it yet. */
+	args = (struct drm_panthor_bo_create){ .size = (uint64_t)info.totalram * info.mem_unit / 2 };
+	EXPECT_EQ(0, CALL(BO_CREATE, args));
+	EXPECT_EQ(0, gem_close(&self->gpu, args.handle));
 }
 
 TEST_F(ioctl, bo_mmap_offset_refuses_padding_and_what_is_no_buffer)
