@@ -11,7 +11,9 @@
 //! # Ordering
 //!
 //! Slots for fences are reserved while locking, where it may fail. Adding fences afterwards cannot
-//! fail, which is why the number of slots is fixed up front.
+//! fail, which is why the number of slots is fixed up front: either one for everything that is locked,
+//! or one for each object, but never both. Reserving slots is not additive, so two numbers for one
+//! reservation would be the larger of them.
 //!
 //! # Blocking
 //!
@@ -63,6 +65,10 @@ impl Flags {
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+
+    const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
 }
 
 /// A locking context, initialised until it drops.
@@ -82,6 +88,24 @@ impl Drop for Context {
 /// How many objects are locked before the list of them has to grow.
 const FEW: u32 = 8;
 
+/// How many slots for fences can be reserved at once. A reservation keeps its fences in one array, of
+/// contiguous memory, which holds those that are there already as well.
+pub const MAX_FENCES: u32 = 1 << 14;
+
+fn check_slots(slots: u32) -> Result {
+    if slots > MAX_FENCES {
+        return Err(ENOMEM);
+    }
+    Ok(())
+}
+
+/// Of all attempts of all contexts, this one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    context: u64,
+    attempt: u64,
+}
+
 /// One attempt to lock everything.
 ///
 /// # Invariants
@@ -89,7 +113,9 @@ const FEW: u32 = 8;
 /// `exec` is initialised, and in the locking phase. Every object in it has `fences` slots reserved.
 pub struct Attempt<'a> {
     exec: *mut bindings::drm_exec,
+    flags: Flags,
     fences: u32,
+    stamp: Stamp,
     _context: PhantomData<&'a mut Context>,
 }
 
@@ -109,12 +135,30 @@ impl Attempt<'_> {
     /// To be handed on by the closure, which is run again if the error says so. `EALREADY` for an
     /// object that is already locked, without [`Flags::IGNORE_DUPLICATES`].
     pub fn prepare<D: Driver>(&mut self, obj: &gem::Object<D>) -> Result {
-        self.prepare_slots(obj, self.fences)
+        self.lock(obj, self.fences)?;
+        // Its slots are everybody's.
+        obj.fence_slots().set(self.stamp, 0);
+        Ok(())
     }
 
     /// As [`Attempt::prepare()`], with a number of slots of the object's own, for
     /// [`Locked::add_fence_to()`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Attempt::prepare()`]; `ENOMEM` for more than [`MAX_FENCES`]. `EINVAL` if slots are reserved
+    /// in every object, or with [`Flags::IGNORE_DUPLICATES`], which are mistakes of the driver.
     pub fn prepare_slots<D: Driver>(&mut self, obj: &gem::Object<D>, slots: u32) -> Result {
+        if self.fences != 0 || self.flags.contains(Flags::IGNORE_DUPLICATES) {
+            return Err(EINVAL);
+        }
+        check_slots(slots)?;
+        self.lock(obj, slots)?;
+        obj.fence_slots().set(self.stamp, slots);
+        Ok(())
+    }
+
+    fn lock<D: Driver>(&mut self, obj: &gem::Object<D>, slots: u32) -> Result {
         // SAFETY: The context is in its locking phase, and the object valid; the context takes a
         // reference to it.
         to_result(unsafe {
@@ -122,42 +166,47 @@ impl Attempt<'_> {
                 0 => bindings::drm_exec_lock_obj(self.exec, obj.as_raw()),
                 slots => bindings::drm_exec_prepare_obj(self.exec, obj.as_raw(), slots),
             }
-        })?;
-        // SAFETY: The context is initialised.
-        let stamp = unsafe { shims::shim_exec_stamp(self.exec) };
-
-        obj.fence_slots().set(stamp, slots);
-        Ok(())
+        })
     }
 }
 
-/// The slots for fences that were reserved in one object. Changed under the object's reservation only.
+/// The slots for fences that were reserved in one object, for itself alone. Changed under the object's
+/// reservation only.
 ///
 /// # Invariants
 ///
-/// As long as the context `stamp` holds the reservation, there are `left` slots in it.
+/// From the attempt `attempt` of the context `context` on, as long as that holds the reservation, there
+/// are `left` slots in it. The context holds it by way of no other object, and takes slots by way of
+/// none.
 pub(crate) struct FenceSlots {
-    stamp: Atomic<u64>,
+    context: Atomic<u64>,
+    attempt: Atomic<u64>,
     left: Atomic<u32>,
 }
 
 impl FenceSlots {
     pub(crate) const fn new() -> Self {
         Self {
-            stamp: Atomic::new(0),
+            context: Atomic::new(0),
+            attempt: Atomic::new(0),
             left: Atomic::new(0),
         }
     }
 
-    fn set(&self, stamp: u64, left: u32) {
-        self.stamp.store(stamp, Relaxed);
+    fn set(&self, stamp: Stamp, left: u32) {
+        self.context.store(stamp.context, Relaxed);
+        self.attempt.store(stamp.attempt, Relaxed);
         self.left.store(left, Relaxed);
     }
 
-    fn take(&self, stamp: u64) -> Result {
+    fn take(&self, stamp: Stamp) -> Result {
         let left = self.left.load(Relaxed);
+        let reserved = Stamp {
+            context: self.context.load(Relaxed),
+            attempt: self.attempt.load(Relaxed),
+        };
 
-        if self.stamp.load(Relaxed) != stamp || left == 0 {
+        if reserved != stamp || left == 0 {
             return Err(EINVAL);
         }
         self.left.store(left - 1, Relaxed);
@@ -169,11 +218,12 @@ impl FenceSlots {
 ///
 /// # Invariants
 ///
-/// `exec` is initialised, and holds all locks. Every object in it has at least `slots` slots for
-/// fences left.
+/// `exec` is initialised, and holds all locks, which it took in the attempt `stamp`. Every object in it
+/// has at least `slots` slots for fences left.
 pub struct Locked<'a> {
     exec: *mut bindings::drm_exec,
     slots: Cell<u32>,
+    stamp: Stamp,
     _context: PhantomData<&'a mut Context>,
 }
 
@@ -224,8 +274,6 @@ impl Locked<'_> {
 
     /// Adds a fence to one object.
     ///
-    /// Not to be mixed with [`Locked::add_fence()`], which fills the slots of all.
-    ///
     /// # Errors
     ///
     /// `EINVAL` for an object that was not locked by [`Attempt::prepare_slots()`], or that has no slot left,
@@ -237,12 +285,9 @@ impl Locked<'_> {
         usage: Usage,
     ) -> Result {
         self.holds(obj)?;
-        // SAFETY: The context is initialised.
-        let stamp = unsafe { shims::shim_exec_stamp(self.exec) };
-
-        obj.fence_slots().take(stamp)?;
-        // SAFETY: The context holds the object's lock, and one of the slots that it has reserved was
-        // left. The reservation takes a reference to the fence.
+        obj.fence_slots().take(self.stamp)?;
+        // SAFETY: The context holds the object's lock, and by the invariants of `FenceSlots` one of the
+        // slots that it has reserved was left. The reservation takes a reference to the fence.
         unsafe {
             bindings::dma_resv_add_fence((*obj.as_raw()).resv, fence.as_raw(), usage.as_raw())
         };
@@ -294,17 +339,20 @@ unsafe extern "C" fn visit<F: FnMut(&Fence) -> Result>(
 ///
 /// `lock` calls [`Attempt::prepare()`] and its likes, and hands their errors on. It may run several
 /// times, each time with nothing locked. `fences` slots are reserved in every object, so that fences
-/// can be added that often.
+/// can be added that often; none if objects have [slots of their own](Attempt::prepare_slots).
 ///
 /// # Errors
 ///
-/// What `lock` or `commit` returned; contention is not among it.
+/// `ENOMEM` for more than [`MAX_FENCES`] slots; what `lock` or `commit` returned. Contention is not among
+/// it.
 pub fn with_locked<R>(
     flags: Flags,
     fences: u32,
     mut lock: impl FnMut(&mut Attempt<'_>) -> Result,
     commit: impl FnOnce(&Locked<'_>) -> Result<R>,
 ) -> Result<R> {
+    check_slots(fences)?;
+
     let context = pin!(Context {
         exec: Opaque::uninit(),
         _pin: core::marker::PhantomPinned,
@@ -314,13 +362,24 @@ pub fn with_locked<R>(
 
     // SAFETY: The context is pinned, so it stays where it is until it drops.
     unsafe { bindings::drm_exec_init(exec, flags.0, FEW) };
+    let mut stamp = Stamp {
+        context: 0,
+        attempt: 0,
+    };
 
     // SAFETY: The context is initialised. The function unlocks everything after contention, and says
     // whether there has to be another attempt.
     while unsafe { bindings::drm_exec_cleanup(exec) } {
+        stamp = Stamp {
+            // SAFETY: The context has begun to lock, by which it got its number.
+            context: unsafe { shims::shim_exec_stamp(exec) },
+            attempt: stamp.attempt + 1,
+        };
         let result = lock(&mut Attempt {
             exec,
+            flags,
             fences,
+            stamp,
             _context: PhantomData,
         });
 
@@ -336,6 +395,7 @@ pub fn with_locked<R>(
     commit(&Locked {
         exec,
         slots: Cell::new(fences),
+        stamp,
         _context: PhantomData,
     })
 }

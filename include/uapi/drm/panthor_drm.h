@@ -497,7 +497,7 @@ enum drm_panthor_vm_bind_flags {
 	 * everything behind it waits with it; what it signals stands for everything up to it.
 	 * One that fails in its turn makes the VM unusable: it and all behind it signal with an
 	 * error. What is queued when the VM is destroyed or the file closed signals with an
-	 * error, too.
+	 * error, too. ``EINVAL`` if more than 16384 of the operations have syncs.
 	 */
 	DRM_PANTHOR_VM_BIND_ASYNC = 0x1,
 };
@@ -704,7 +704,9 @@ struct drm_panthor_group_submit {
 	__u32 group_handle;
 	/** @pad: Zero. */
 	__u32 pad;
-	/** @queue_submits: &struct drm_panthor_queue_submit; an empty array is fine. */
+	/**
+	 * @queue_submits: &struct drm_panthor_queue_submit, at most 16384; an empty array is fine.
+	 */
 	struct drm_panthor_obj_array queue_submits;
 };
 

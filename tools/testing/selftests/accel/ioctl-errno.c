@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* Calls that are wrong: the documented errno, and nothing left behind. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "page.h"
@@ -158,6 +159,19 @@ TEST_F(wrong, a_buffer_beyond_the_address_space_finds_no_room)
 
 	KNOWN_C_DEFECT("sizes of 2 GiB and more are taken for negative");
 	EXPECT_EQ(-ENOSPC, npu_ioctl(self->npu.fd, DRM_IOCTL_ROCKET_CREATE_BO, &args));
+}
+
+TEST_F(wrong, a_buffer_has_no_room_for_the_fences_of_any_number_of_jobs)
+{
+	enum { MOST = 16384 };
+	struct drm_rocket_job *jobs = calloc(MOST + 1, sizeof(*jobs));
+
+	KNOWN_C_DEFECT("any number is taken");
+	ASSERT_NE(NULL, jobs);
+	for (uint32_t i = 0; i <= MOST; i++)
+		jobs[i] = npu_job(&self->task, 1, &self->bo, NULL);
+	EXPECT_EQ(-ENOMEM, npu_submit(&self->npu, jobs, MOST + 1));
+	free(jobs);
 }
 
 TEST_F(wrong, unknown_ioctls_are_refused)

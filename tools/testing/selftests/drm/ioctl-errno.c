@@ -473,6 +473,38 @@ TEST_F(ioctl, group_submit_takes_the_whole_handle)
 					&(struct drm_panthor_queue_submit){ 0 }, 1));
 }
 
+TEST_F(ioctl, group_submit_refuses_more_jobs_than_buffers_have_room_for_their_fences)
+{
+	enum { MOST = 16384, MANY = 300000 };
+	struct drm_panthor_queue_submit *jobs = calloc(MANY, sizeof(*jobs));
+
+	KNOWN_C_DEFECT(&self->gpu, "many jobs make the allocator warn");
+	ASSERT_NE(NULL, jobs);
+	EXPECT_EQ(-EINVAL, group_submit(&self->gpu, self->group, jobs, MANY));
+	EXPECT_EQ(-EINVAL, group_submit(&self->gpu, self->group, jobs, MOST + 1));
+	EXPECT_EQ(0, group_submit(&self->gpu, self->group, jobs, MOST));
+	free(jobs);
+}
+
+TEST_F(ioctl, vm_bind_refuses_more_jobs_than_buffers_have_room_for_their_fences)
+{
+	enum { MOST = 16384 };
+	struct drm_panthor_vm_bind_op *ops = calloc(MOST + 1, sizeof(*ops));
+	struct drm_panthor_sync_op signal = sync_signal_op(self->sync, 0);
+
+	KNOWN_C_DEFECT(&self->gpu, "any number is taken");
+	ASSERT_NE(NULL, ops);
+	for (uint32_t i = 0; i <= MOST; i++)
+		ops[i] = (struct drm_panthor_vm_bind_op){
+			.flags = DRM_PANTHOR_VM_BIND_OP_TYPE_SYNC_ONLY,
+			.syncs = DRM_PANTHOR_OBJ_ARRAY(1, &signal),
+		};
+	EXPECT_EQ(-EINVAL, vm_bind_async(&self->gpu, self->vm, ops, MOST + 1));
+	EXPECT_EQ(0, vm_bind_async(&self->gpu, self->vm, ops, MOST));
+	EXPECT_EQ(0, sync_wait(&self->gpu, self->sync, 0, PATIENCE));
+	free(ops);
+}
+
 TEST_F(ioctl, group_submit_refuses_malformed_sync_operations)
 {
 	const struct drm_panthor_sync_op bad[] = {

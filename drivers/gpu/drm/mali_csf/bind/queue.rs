@@ -185,6 +185,10 @@ impl<'a> Assembly<'a> {
     /// No more operations for the open job.
     fn close_job(&mut self, ctx: &MayBlock) -> Result {
         if let Some(job) = self.open.take() {
+            // Each needs a slot for its fence in everything that is locked.
+            if self.batch.len() >= usize::try_from(exec::MAX_FENCES)? {
+                return Err(EINVAL);
+            }
             self.batch.push(ctx, job)?;
         }
         Ok(())
@@ -308,7 +312,8 @@ fn assemble(vm: &UserVm, raw: &[uapi::drm_panthor_vm_bind_op], file: &DrmFile) -
 ///
 /// # Errors
 ///
-/// Nothing was queued then. `EINVAL` if the VM is unusable or destroyed, for an unknown syncobj to
+/// Nothing was queued then. `EINVAL` if the VM is unusable or destroyed, for operations that become more
+/// than [`exec::MAX_FENCES`] jobs, for an unknown syncobj to
 /// signal and one to wait for that has no fence; `ENOENT` for an unknown syncobj to wait for; as
 /// [`Request::parse_queued`], [`Change::add`] and [`sync::read`]; `EFAULT`, `E2BIG`, `ENOMEM`;
 /// `ERESTARTSYS` if a signal arrives while reservations are locked.

@@ -44,7 +44,7 @@ fn gone(err: Error) -> Error {
 ///
 /// # Errors
 ///
-/// Nothing was submitted then. `EINVAL`: padding not zero, an unknown group, one that can't run any
+/// Nothing was submitted then. `EINVAL`: padding not zero, more than [`exec::MAX_FENCES`] entries, an unknown group, one that can't run any
 /// more or whose VM is unusable, an unknown syncobj to signal, one to wait for that has no fence, and as [`SubmitArgs::parse`]
 /// and [`sync::read`]; `ENOENT` for an unknown syncobj to wait for; `EFAULT`, `E2BIG`; `ENOMEM`, also
 /// if there is no memory for what was taken from the VM, which stays as it is then; `ERESTARTSYS` if a
@@ -55,7 +55,7 @@ pub(crate) fn group_submit(
     args: &mut uapi::drm_panthor_group_submit,
     file: &DrmFile,
 ) -> Result<u32> {
-    if args.pad != 0 {
+    if args.pad != 0 || args.queue_submits.count > exec::MAX_FENCES {
         return Err(EINVAL);
     }
     let raw = drm::uobj::read_array::<uapi::drm_panthor_queue_submit>(
