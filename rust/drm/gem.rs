@@ -441,7 +441,7 @@ impl<D: Driver> Object<D> {
         // the C part before the box, which was made by `new()`.
         unsafe {
             (*this).dev.all_objects().remove(&(*this).node);
-            (*this).iommu.unmap();
+            (*this).unmap_iommu();
             (*this).release_backing();
             (*this).release_import();
             bindings::drm_gem_object_release(obj);

@@ -48,7 +48,7 @@ use kernel::{
 
 /// Who uses the memory of an object.
 pub(super) struct Users {
-    /// Those that hold a [`Pinned`], and exports: nobody takes the memory from them.
+    /// Those that hold a [`Pinned`], exports, and mappings of an IOMMU: nobody takes the memory from them.
     pins: Atomic<usize>,
     /// Those that hold a [`Mapped`]: address spaces, from which it can be taken.
     maps: Atomic<usize>,

@@ -8,11 +8,13 @@
 //!
 //! # Ordering
 //!
-//! An object is unmapped before its pages are given back.
+//! An object is unmapped before its pages are given back: it is pinned for as long as it is mapped, so
+//! that memory reclaim leaves it alone.
 //!
 //! # Blocking
 //!
-//! Mapping allocates and sleeps; unmapping, when the last reference goes, sleeps.
+//! Mapping allocates and sleeps; unmapping, when the last reference goes, sleeps, but waits for nobody
+//! who maps.
 
 use super::{
     prime::Runs,
@@ -45,12 +47,6 @@ impl Mapped {
             mapping <- new_mutex!(None, "gem::Mapped"),
         })
     }
-
-    pub(super) fn unmap(&self) {
-        let mapping = self.mapping.lock().take();
-
-        drop(mapping);
-    }
 }
 
 impl<D: Driver> Object<D> {
@@ -70,10 +66,32 @@ impl<D: Driver> Object<D> {
         if mapping.is_some() {
             return Err(EBUSY);
         }
-        // SAFETY: The table describes all pages of the object. They stay until the object is freed,
-        // before which the mapping is dropped.
-        *mapping = Some(unsafe { domain.map(iova, pinned.table(), self.size(), coherent)? });
+        // Not by a `Pinned`: that would keep the object, and the object it.
+        self.pin_raw()?;
+        // SAFETY: The table describes all pages of the object. They stay while the object is pinned,
+        // which it is until `unmap_iommu()` has dropped the mapping.
+        let mapped = unsafe { domain.map(iova, pinned.table(), self.size(), coherent) };
+
+        *mapping = Some(mapped.inspect_err(|_| self.unpin_raw())?);
         Ok(())
+    }
+
+    /// Unmaps the object, if it is mapped.
+    ///
+    /// # Safety
+    ///
+    /// The object must be about to be freed: nobody else may have access to it.
+    pub(super) unsafe fn unmap_iommu(&self) {
+        // Nobody else can have it locked. It must not be waited for: the last reference may be that of
+        // memory reclaim.
+        let Some(mapping) = self.iommu.mapping.try_lock().and_then(|mut at| at.take()) else {
+            return;
+        };
+
+        drop(mapping);
+        if !self.is_imported() {
+            self.unpin_raw();
+        }
     }
 
     fn map_import(&self, runs: &Runs, domain: &Arc<Domain>, iova: u64, coherent: bool) -> Result {
