@@ -271,6 +271,8 @@ impl<D: Driver> Object<D> {
             // SAFETY: The object is initialised.
             to_result(unsafe { bindings::drm_gem_create_mmap_offset(obj) })?;
         }
+        // SAFETY: Nobody has shown it before.
+        unsafe { this.show() };
         Ok(this)
     }
 
@@ -317,15 +319,22 @@ impl<D: Driver> Object<D> {
         // INVARIANT: From here on the reference count governs the allocation; `free_callback()` takes
         // the box back. Nothing is moved out of its place.
         // SAFETY: The pointer is that of the box, and the first reference becomes the `ARef`'s.
-        let this = unsafe {
-            ARef::<Self>::from_raw(NonNull::new_unchecked(KBox::into_raw(
+        unsafe {
+            ARef::from_raw(NonNull::new_unchecked(KBox::into_raw(
                 Pin::into_inner_unchecked(this),
             )))
-        };
+        }
+    }
 
-        // SAFETY: The node is that of the object, which `free_callback()` takes off the list.
-        unsafe { this.dev.all_objects().add(&this.node, this.as_raw()) };
-        this
+    /// Shows the object to those who look at all of the device. It must be complete.
+    ///
+    /// # Safety
+    ///
+    /// The object must not be in the list.
+    unsafe fn show(&self) {
+        // SAFETY: By this function's requirements. The node is that of the object, which
+        // `free_callback()` takes off the list.
+        unsafe { self.dev.all_objects().add(&self.node, self.as_raw()) };
     }
 
     pub(crate) fn as_raw(&self) -> *mut bindings::drm_gem_object {

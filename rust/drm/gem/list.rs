@@ -8,7 +8,7 @@
 //!
 //! # Ordering
 //!
-//! An object is in the list from its initialisation until it begins to be freed. It is looked at only
+//! An object is in the list from when it is complete until it begins to be freed. It is looked at only
 //! by those who have got a reference, which fails once the last one has gone.
 //!
 //! # Blocking

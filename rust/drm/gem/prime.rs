@@ -154,6 +154,8 @@ impl<D: Driver> Object<D> {
             dev.mappings()
                 .import(&this.dma, dma::Import { obj, attach, sgt })
         }?;
+        // SAFETY: Nobody has shown it before.
+        unsafe { this.show() };
         Ok(this)
     }
 
