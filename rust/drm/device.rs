@@ -430,6 +430,10 @@ impl<D: Driver> Drop for Scope<D> {
         if self.registered {
             // SAFETY: The device is registered, and this is the only place that unregisters it.
             unsafe { bindings::drm_dev_unplug(self.dev.as_raw()) };
+        } else {
+            // Registering it may have shown it to user space before it failed.
+            // SAFETY: The device is valid, and has no nodes.
+            unsafe { shims::shim_dev_withdraw(self.dev.as_raw()) };
         }
         // Its debugfs file has gone with the nodes. Reclaim may use the hardware until here.
         self.shrinker = None;

@@ -371,6 +371,13 @@ void shim_zap(struct drm_device *dev, u64 offset, u64 len)
 	unmap_mapping_range(dev->anon_inode->i_mapping, offset, len, 1);
 }
 
+void shim_dev_withdraw(struct drm_device *dev)
+{
+	debugfs_remove_recursive(dev->debugfs_root);
+	dev->debugfs_root = NULL;
+	unmap_mapping_range(dev->anon_inode->i_mapping, 0, 0, 1);
+}
+
 int shim_copy_struct_from_user(void *dst, size_t ksize, u64 src, size_t usize)
 {
 	return copy_struct_from_user(dst, ksize, u64_to_user_ptr(src), usize);

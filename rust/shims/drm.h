@@ -98,6 +98,8 @@ void shim_vma_set_gem(struct vm_area_struct *vma, bool write_back);
 void shim_vma_set_pages(struct vm_area_struct *vma, bool writable);
 vm_fault_t shim_insert_mmio(struct vm_fault *vmf, unsigned long pfn);
 void shim_zap(struct drm_device *dev, u64 offset, u64 len);
+/* What drm_dev_register() leaves behind when it fails: debugfs files, and what user space has mapped meanwhile. */
+void shim_dev_withdraw(struct drm_device *dev);
 
 /* User memory */
 int shim_copy_struct_from_user(void *dst, size_t ksize, u64 src, size_t usize);
