@@ -270,6 +270,8 @@ impl PageTable {
 
 impl Drop for PageTable {
     fn drop(&mut self) {
+        // An update that was forgotten has left its reserve there, which may be gone.
+        self.pool.reserve.store(ptr::null_mut(), Relaxed);
         // SAFETY: By the type's invariant the table is ours. Its pages come back through `free`.
         unsafe { bindings::free_io_pgtable_ops(self.ops.as_ptr()) };
     }

@@ -99,6 +99,21 @@ mod tests {
     }
 
     #[test]
+    fn a_forgotten_update_leaves_nothing_behind() -> Result {
+        with_table(|table| {
+            let one = range(0x1234_5000, PAGE)?;
+            let mut tables = Tables::for_range(one, 48)?;
+            let mut update = table.update(&mut tables);
+
+            update.map(one, 0x8000_0000, Prot::READ)?;
+            // The pages of the table have to go elsewhere when it is freed.
+            core::mem::forget(update);
+            drop(tables);
+            Ok(())
+        })
+    }
+
+    #[test]
     fn blocks_are_used_and_need_fewer_tables() -> Result {
         with_table(|table| {
             let big = range(BLOCK, 3 * BLOCK + PAGE)?;
