@@ -93,9 +93,14 @@ int shim_soc_pm_install(struct device *dev, void *data)
 		return -ENOMEM;
 	entry->dev = dev;
 	entry->data = data;
-	guard(spinlock)(&installed_lock);
-	list_add(&entry->node, &installed_list);
-	return 0;
+	scoped_guard(spinlock, &installed_lock) {
+		if (!installed_find(dev)) {
+			list_add(&entry->node, &installed_list);
+			return 0;
+		}
+	}
+	kfree(entry);
+	return -EBUSY;
 }
 
 void *shim_soc_pm_installed(struct device *dev)

@@ -24,7 +24,7 @@ bool shim_soc_current_is_realtime(void);
 void *shim_soc_pgtable_alloc(void);
 void shim_soc_pgtable_free(void *table);
 
-/* Ties @data to @dev, for shim_soc_pm_installed(). */
+/* Ties @data to @dev, for shim_soc_pm_installed(); -EBUSY if something is. */
 int shim_soc_pm_install(struct device *dev, void *data);
 void *shim_soc_pm_installed(struct device *dev);
 void shim_soc_pm_remove(struct device *dev);

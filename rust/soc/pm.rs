@@ -282,7 +282,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the driver was not registered through [`Platform`]; `ENOMEM`; what
+    /// `EINVAL` if the driver was not registered through [`Platform`]; `EBUSY` if the device is under power
+    /// management already; `ENOMEM`; what
     /// [`Operations::resume`] fails with.
     pub fn start(
         dev: &Device<Bound>,
