@@ -244,6 +244,7 @@ impl drm::Driver for Test {
         IOW 15 SUBMIT(Submit, RENDER_ALLOW) => submit::submit,
         IOW 16 FINISH(Finish, RENDER_ALLOW) => submit::finish,
         IOWR 17 RAN(Ran, RENDER_ALLOW) => submit::ran,
+        IOW 18 SLOTS(Nothing, RENDER_ALLOW) => slots,
     }
 
     fn show_fdinfo(_: &Device<Self>, file: &File<Self>, p: &mut drm::fdinfo::Printer<'_>) {
@@ -634,6 +635,125 @@ fn memory(dev: &Entered<'_, Test>, _: &mut Nothing, _: &File<Test>) -> Result<u3
         obj.flags() == gem::Flags::WRITE_BACK && obj.shared_resv().is_none(),
     ];
 
+    Ok(match checks.iter().position(|check| !check) {
+        Some(i) => u32::try_from(i)? + 1,
+        None => 0,
+    })
+}
+
+/// Misuse of fence slots is an error and nothing worse; returns the number of the first thing that is wrong.
+fn slots(dev: &Entered<'_, Test>, _: &mut Nothing, file: &File<Test>) -> Result<u32> {
+    const ALREADY: i32 = -114;
+    let object = |resv| {
+        gem::Object::new(
+            dev,
+            1,
+            gem::Flags::NONE,
+            resv,
+            Ok(Object {
+                _alive: Alive::new(&OBJECTS),
+            }),
+        )
+    };
+    let (own, other) = (object(None)?, object(None)?);
+    let (one, two) = (object(Some(file.vm.resv()))?, object(Some(file.vm.resv()))?);
+    let pending = FenceSlot::new(&MayBlock::new())?.arm(&file.timeline);
+    let fence = pending.fence();
+    let usage = Usage::Bookkeep;
+    let flags = exec::Flags::NONE;
+    let duplicates = exec::Flags::IGNORE_DUPLICATES;
+    let most = exec::MAX_FENCES;
+
+    let checks = [
+        // Objects that never had a fence, and no slots for any.
+        exec::with_locked(
+            flags,
+            0,
+            |attempt| {
+                attempt.prepare_slots(&own, 0)?;
+                attempt.prepare(&other)
+            },
+            |locked| {
+                Ok(locked.add_fence(fence, usage) == Err(EINVAL)
+                    && locked.add_fence_to(&own, fence, usage) == Err(EINVAL)
+                    && locked.add_fence_to(&other, fence, usage) == Err(EINVAL)
+                    && locked.add_fence_to(&one, fence, usage) == Err(EINVAL)
+                    && file.vm.add_fence(locked, fence, usage, usage) == Err(EINVAL))
+            },
+        ) == Ok(true),
+        // Slots in all are not those of one.
+        exec::with_locked(
+            flags,
+            1,
+            |attempt| attempt.prepare(&own),
+            |locked| {
+                Ok(locked.add_fence_to(&own, fence, usage) == Err(EINVAL)
+                    && locked.add_fence(fence, usage) == Ok(())
+                    && locked.add_fence(fence, usage) == Err(EINVAL))
+            },
+        ) == Ok(true),
+        // Those of one are as many as were asked for.
+        exec::with_locked(
+            flags,
+            0,
+            |attempt| attempt.prepare_slots(&other, 2),
+            |locked| {
+                Ok(locked.add_fence_to(&other, fence, usage) == Ok(())
+                    && locked.add_fence(fence, usage) == Err(EINVAL)
+                    && locked.add_fence_to(&other, fence, usage) == Ok(())
+                    && locked.add_fence_to(&other, fence, usage) == Err(EINVAL)
+                    && locked.add_fence_to(&own, fence, usage) == Err(EINVAL))
+            },
+        ) == Ok(true),
+        // Two numbers for one reservation.
+        exec::with_locked(
+            flags,
+            1,
+            |attempt| attempt.prepare_slots(&own, 1),
+            |_| Ok(()),
+        ) == Err(EINVAL),
+        exec::with_locked(
+            duplicates,
+            0,
+            |attempt| attempt.prepare_slots(&own, 1),
+            |_| Ok(()),
+        ) == Err(EINVAL),
+        exec::with_locked(
+            flags,
+            0,
+            |attempt| {
+                attempt.prepare_slots(&one, 1)?;
+                attempt.prepare_slots(&two, 1)
+            },
+            |_| Ok(()),
+        )
+        .is_err_and(|err| err.to_errno() == ALREADY),
+        exec::with_locked(
+            duplicates,
+            1,
+            |attempt| {
+                attempt.prepare(&one)?;
+                attempt.prepare(&two)
+            },
+            |locked| locked.add_fence(fence, usage),
+        ) == Ok(()),
+        // More than there can be.
+        exec::with_locked(
+            flags,
+            0,
+            |attempt| attempt.prepare_slots(&own, most + 1),
+            |_| Ok(()),
+        ) == Err(ENOMEM),
+        exec::with_locked(flags, most + 1, |_| Ok(()), |_| Ok(())) == Err(ENOMEM),
+        exec::with_locked(
+            flags,
+            0,
+            |attempt| attempt.prepare_slots(&own, most),
+            |_| Ok(()),
+        ) == Ok(()),
+    ];
+
+    Signalling::section(|sig| pending.signal(Ok(()), sig));
     Ok(match checks.iter().position(|check| !check) {
         Some(i) => u32::try_from(i)? + 1,
         None => 0,

@@ -45,6 +45,7 @@ struct nothing { uint64_t pad; };
 #define UNBIND		DRM_IOW(DRM_COMMAND_BASE + 12, struct nothing)
 #define ZAP		DRM_IOW(DRM_COMMAND_BASE + 13, struct nothing)
 #define MEMORY		DRM_IOW(DRM_COMMAND_BASE + 14, struct nothing)
+#define SLOTS		DRM_IOW(DRM_COMMAND_BASE + 18, struct nothing)
 
 #define PAGE ((uint64_t)sysconf(_SC_PAGESIZE))
 /* Of many devices: a page of the CPU has one or more of them. */
@@ -164,7 +165,7 @@ static void test_identity(int fd)
 	OK(!strcmp(desc, "Test of the Rust DRM layer"));
 	OK(!call(fd, DRM_IOCTL_GET_CAP, &cap) && cap.value == 1);
 	OK(call(fd, MASTER_ONLY, &n) == -EACCES);
-	OK(call(fd, DRM_IOW(DRM_COMMAND_BASE + 18, struct nothing), &n) == -EINVAL);
+	OK(call(fd, DRM_IOW(DRM_COMMAND_BASE + 19, struct nothing), &n) == -EINVAL);
 }
 
 static void test_ioctl(int fd)
@@ -310,6 +311,7 @@ static void test_memory(int fd)
 	struct nothing n = { 0 };
 
 	OK(call(fd, MEMORY, &n) == 0);
+	OK(call(fd, SLOTS, &n) == 0);
 }
 
 static void test_pages(int fd)
