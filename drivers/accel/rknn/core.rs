@@ -16,7 +16,8 @@
 //!
 //! # Ordering
 //!
-//! Start: address space, registers, kick. End of a good job: results, outcome, next job, fence.
+//! Start: address space, registers, kick. A kick whose lists are done is taken back before the next one, of
+//! whichever job. End of a good job: results, that, outcome, next job, fence.
 //! End of a bad one, by a worker: the core is reset first, so that it does no access any more; only then the
 //! address space is taken away, and with it the IOMMU set up anew for the next job.
 //!
@@ -331,11 +332,11 @@ impl Core {
             regs.set_mask(event::WANTED);
             return None;
         }
+        regs.rest();
         if running.next < running.work.tasks.len() {
             drop(regs);
             return self.kick(hw).err().map(Err);
         }
-        regs.clear(event::ALL);
         Some(Ok(()))
     }
 

@@ -40,7 +40,7 @@ mod pc {
         pub(super) PC_VERSION_NUM(u32) @ 0x04 {
             15:0 number;
         }
-        /// Begins with the list.
+        /// Begins with the list when the bit is set that was not.
         pub(super) PC_OPERATION_ENABLE(u32) @ 0x08 {
             0:0 enable => bool;
         }
@@ -99,8 +99,8 @@ pub(crate) mod event {
     pub(crate) const DMA_ERROR: u32 = 1 << 12 | 1 << 13;
     /// Those that raise the line.
     pub(crate) const WANTED: u32 = DONE | DMA_ERROR;
-    /// All that there are.
-    pub(crate) const ALL: u32 = (1 << 14) - 1;
+    /// All that there are, and three bits beyond, which the C driver and the vendor's clear as well.
+    pub(crate) const ALL: u32 = (1 << 17) - 1;
 }
 
 /// Register lists for one kick.
@@ -155,8 +155,15 @@ impl Windows {
     }
 
     /// Forgets `events`.
-    pub(crate) fn clear(&self, events: u32) {
+    fn clear(&self, events: u32) {
         (&self.pc).write_reg(pc::PC_INTERRUPT_CLEAR::from_raw(events));
+    }
+
+    /// Takes the last kick back, whose lists are done, and forgets its events. The next one is none
+    /// while this one's bit is set.
+    pub(crate) fn rest(&self) {
+        (&self.pc).write_reg(pc::PC_OPERATION_ENABLE::zeroed());
+        self.clear(event::ALL);
     }
 
     /// How many lists of the last kick are done.
@@ -164,7 +171,7 @@ impl Windows {
         (&self.pc).read(pc::PC_TASK_STATUS).done().into()
     }
 
-    /// Runs lists. The core must be idle.
+    /// Runs lists. The core must be idle, and the last kick taken back.
     pub(crate) fn kick(&self, core: u32, lists: Lists) {
         let pointer = unit::S_POINTER::zeroed()
             .with_pointer_ping_pong(true)

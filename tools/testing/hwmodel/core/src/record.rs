@@ -96,6 +96,7 @@ kinds! {
     // NPU cores and their IOMMUs.
     NpuDeadPage = "npu-dead-page", "The page of registers was accessed that hangs the NPU's bus.";
     NpuBusy = "npu-busy", "A task was started while one was running.";
+    NpuEnable = "npu-enable", "A core was started again before its last start was taken back.";
     NpuList = "npu-list", "A register list is malformed.";
     NpuConfig = "npu-config", "The units of a task are programmed in contradiction to each other.";
     NpuUnsupported = "npu-unsupported", "A task uses what the model does not know.";

@@ -248,7 +248,7 @@ impl Core {
     pub(crate) fn write_pc(&mut self, env: &mut NpuEnv<'_>, off: u32, value: u32) {
         match self.pc.write(off, value) {
             Written::Stored => (),
-            Written::Start => self.kick(env),
+            Written::Start { again } => self.kick(env, again),
             Written::Nowhere if self.pc.read(off).is_some() => {
                 self.record(env, Kind::ReadOnly, off, value, "");
             }
@@ -304,12 +304,17 @@ impl Core {
         self.iommu.write(env, bank, reg, value, live);
     }
 
-    fn kick(&mut self, env: &mut NpuEnv<'_>) {
+    fn kick(&mut self, env: &mut NpuEnv<'_>, again: bool) {
         const ENABLE: u32 = 0x08;
         env.count(Counter::NpuKick);
         if !matches!(self.state, State::Idle) {
             let note = "kicked while it runs or waits for a reset";
             self.record(env, Kind::NpuBusy, ENABLE, 1_u32, note);
+            return;
+        }
+        if again {
+            let note = "it is still 1";
+            self.record(env, Kind::NpuEnable, ENABLE, 1_u32, note);
             return;
         }
         if self.pc.is_cpu_selected() || self.pc.dma_base() != 0 {

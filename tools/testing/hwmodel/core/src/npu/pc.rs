@@ -27,8 +27,9 @@ pub(crate) enum Written {
     Nowhere,
     /// It has the value.
     Stored,
-    /// It has the value, and the list is to be run.
-    Start,
+    /// It has the value, and the list is to be run; unless it had that value already, so that there
+    /// is no edge to begin with.
+    Start { again: bool },
 }
 
 /// Where a register list is.
@@ -94,9 +95,10 @@ impl Pc {
     pub(crate) fn write(&mut self, off: u32, value: u32) -> Written {
         match off {
             0x08 => {
+                let again = self.enable != 0;
                 self.enable = value & 1;
                 if self.enable != 0 {
-                    return Written::Start;
+                    return Written::Start { again };
                 }
             }
             0x10 => self.base = value,

@@ -138,6 +138,24 @@ fn a_task_that_runs_is_not_disturbed_by_another_kick() {
 }
 
 #[test]
+fn a_start_has_to_be_taken_back_before_the_next_one() {
+    let mut rig = Rig::ready();
+    let id = CoreId::Core1;
+    kick(&mut rig, id);
+    rig.settle();
+    rig.w(id, PC_INTERRUPT_CLEAR, 0x1_ffff);
+    kick(&mut rig, id);
+    rig.settle();
+    assert_eq!(rig.r(id, PC_RAW_STATUS), 0);
+    rig.assert_records(&[Kind::NpuEnable]);
+    rig.w(id, PC_OPERATION_ENABLE, 0);
+    kick(&mut rig, id);
+    rig.settle();
+    assert_ne!(rig.take(id) & DPU_1, 0);
+    rig.assert_clean();
+}
+
+#[test]
 fn masked_events_are_pending_but_do_not_assert_the_line() {
     let mut rig = Rig::ready();
     let id = CoreId::Core1;
