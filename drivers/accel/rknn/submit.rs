@@ -56,6 +56,10 @@ use crate::{
     }, //
 };
 
+/// Most jobs of a call. A buffer that all of them name needs as many slots for fences, in one piece of
+/// memory, and a job that writes it looks at all that have read it.
+const MAX_JOBS: u32 = 4096;
+
 /// For what there is as much of as user space asks for: it is charged for it, and a failure is no news.
 fn user_sized() -> Flags {
     GFP_KERNEL_ACCOUNT | __GFP_NOWARN
@@ -96,9 +100,12 @@ struct Requests {
 impl Requests {
     /// # Errors
     ///
-    /// `EINVAL` for a job without tasks, a list without words, structure sizes that are too small,
+    /// `EINVAL` for more than [`MAX_JOBS`], a job without tasks, a list without words, structure sizes that are too small,
     /// counts that overflow and buffers of other files; `ENOENT` for an unknown handle; `EFAULT`, `E2BIG`, `ENOMEM`.
     fn read(args: &uapi::drm_rocket_submit, file: &DrmFile) -> Result<Self> {
+        if args.job_count > MAX_JOBS {
+            return Err(EINVAL);
+        }
         let jobs = uobj::read_array::<uapi::drm_rocket_job>(
             args.jobs,
             args.job_count,

@@ -187,6 +187,55 @@ TEST_F(submit, of_a_call_with_a_wrong_job_none_runs)
 	layer_free(&layer);
 }
 
+/* Most jobs of a call, and so many that reservations would have to be larger than any allocation. */
+#define MAX_JOBS	4096
+#define FAR_TOO_MANY	600000
+
+/* The same job so many times; the last one writes what all others read. */
+static struct drm_rocket_job *same_jobs(const struct lists *lists, const struct loaded *loaded, uint32_t count)
+{
+	struct drm_rocket_job *jobs = calloc(count, sizeof(*jobs));
+
+	for (uint32_t i = 0; jobs && i < count; i++)
+		jobs[i] = npu_job(lists->tasks, 1, i == count - 1 ? &loaded->input : &loaded->output,
+				  i == count - 1 ? &loaded->output : &loaded->input);
+	return jobs;
+}
+
+TEST_F_TIMEOUT(submit, a_call_has_4096_jobs_at_most, 200)
+{
+	struct layer layer;
+	struct loaded loaded;
+	struct drm_rocket_job *jobs;
+
+	layer_generate(&layer, 35, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	ASSERT_EQ(0, layer_load(&self->npu, &layer, &loaded));
+	lists_add(&self->lists, &layer, &loaded);
+	jobs = same_jobs(&self->lists, &loaded, FAR_TOO_MANY);
+	ASSERT_NE(NULL, jobs);
+	/* The C driver's jobs are as many as there is memory for. */
+	if (!npu_is_c_driver()) {
+		EXPECT_EQ(-EINVAL, npu_submit(&self->npu, jobs, MAX_JOBS + 1));
+		EXPECT_EQ(-EINVAL, npu_submit(&self->npu, jobs, FAR_TOO_MANY));
+		EXPECT_EQ(-EINVAL, npu_submit(&self->npu, jobs, UINT32_MAX));
+		EXPECT_EQ(0, npu_bo_prep(&loaded.output, 0));
+		EXPECT_EQ(0, npu_bo_prep(&loaded.input, 0));
+		EXPECT_EQ(0, hwmodel_since(&self->before, "npu_kick"));
+	}
+	free(jobs);
+	jobs = same_jobs(&self->lists, &loaded, MAX_JOBS);
+	ASSERT_NE(NULL, jobs);
+	memset(loaded.output.map, 0x55, loaded.output.size);
+	EXPECT_EQ(0, npu_submit(&self->npu, jobs, MAX_JOBS));
+	EXPECT_EQ(0, npu_bo_prep(&loaded.output, 5 * PATIENCE));
+	EXPECT_GE(1, (uint32_t)layer_check(&layer, &loaded));
+	if (hwmodel_present())
+		EXPECT_EQ(MAX_JOBS, hwmodel_since(&self->before, "npu_kick"));
+	free(jobs);
+	layer_unload(&loaded);
+	layer_free(&layer);
+}
+
 /* Nothing waits for such a job, and nothing keeps its buffers: that is its author's business. */
 TEST_F(submit, a_job_needs_no_buffers_in_its_lists)
 {
