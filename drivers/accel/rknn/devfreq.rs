@@ -11,13 +11,15 @@
 //!
 //! # Locking
 //!
-//! `state` is a mutex, for who is on and what chooses the rate. devfreq's own come inside of it; they are
-//! held while the rate is changed, which takes locks of the clock and the supply, and none of this driver.
+//! `state` is a mutex, for who is on and what chooses the rate. devfreq's own come inside of it, and inside of
+//! those `Points::setting`, for whether the rate may be set. Both are held while it is, which takes locks of the
+//! clock and the supply, and none of this driver.
 //!
 //! # Ordering
 //!
-//! The governor runs while a core is on, whichever. Limits that user space or a cooling device set in the
-//! meantime take effect at once.
+//! The governor runs while a core is on, whichever, and the rate is set only then: the firmware that sets it
+//! uses what has the NPU's power, and never comes back if that is off. Limits that user space or a cooling device
+//! set meanwhile take effect at once; others with the first core that is on again, before it has a job.
 //!
 //! # Blocking
 //!
@@ -58,19 +60,75 @@ const THRESHOLDS: Thresholds = Thresholds {
     down_difference: 5,
 };
 
+struct Setting {
+    /// A core is on.
+    powered: bool,
+    /// The rate that was chosen while none was.
+    later: Option<Hertz>,
+}
+
 /// The shared clock, as the one core sees it that has the operating points.
+#[pin_data]
 struct Points {
     opp: Opp,
     clocks: Arc<Clocks<CLOCKS>>,
+    #[pin]
+    setting: Mutex<Setting>,
+}
+
+impl Points {
+    /// The first core is on.
+    fn power(&self) {
+        let mut setting = self.setting.lock();
+
+        setting.powered = true;
+        if let Some(rate) = setting.later.take() {
+            // It stays as it is if that fails, and the governor tries again.
+            let _ = self.opp.set_rate(rate);
+        }
+    }
+
+    /// The last core is about to be switched off.
+    fn unpower(&self) {
+        self.setting.lock().powered = false;
+    }
 }
 
 impl Scalable for Points {
     fn set_rate(&self, rate: Hertz) -> Result {
-        self.opp.set_rate(rate)
+        let mut setting = self.setting.lock();
+
+        if setting.powered {
+            return self.opp.set_rate(rate);
+        }
+        setting.later = Some(rate);
+        Ok(())
     }
 
     fn rate(&self) -> Hertz {
         self.clocks.rate(SHARED_CLOCK)
+    }
+}
+
+/// What chooses the rate, and where it is set.
+struct Choice {
+    devfreq: Devfreq<Points>,
+    points: Arc<Points>,
+}
+
+impl Choice {
+    /// The first core is on.
+    fn resume(&self) {
+        self.points.power();
+        // The rate stays as it is if that fails, and the next core tries again.
+        let _ = self.devfreq.resume();
+    }
+
+    /// The last core is about to be switched off.
+    fn suspend(&self) {
+        // The governor has stopped even if the rate is another one than there is for this.
+        let _ = self.devfreq.suspend();
+        self.points.unpower();
     }
 }
 
@@ -80,7 +138,7 @@ struct State {
     /// A core has its operating points in use.
     taken: bool,
     /// What chooses the rate, if anything does. Suspended while no core is on.
-    devfreq: Option<Devfreq<Points>>,
+    choice: Option<Choice>,
 }
 
 /// What chooses the rate, and what it is chosen by.
@@ -107,7 +165,7 @@ impl Scaling {
                     State {
                         on: 0,
                         taken: false,
-                        devfreq: None,
+                        choice: None,
                     },
                     "Scaling::state"
                 ),
@@ -128,8 +186,9 @@ impl Scaling {
 
         state.on += 1;
         if state.on == 1 {
-            // The rate stays as it is if that fails, and the next core tries again.
-            let _ = state.devfreq.as_ref().map(Devfreq::resume);
+            if let Some(choice) = &state.choice {
+                choice.resume();
+            }
         }
         Scaled {
             scaling: self.clone(),
@@ -137,7 +196,8 @@ impl Scaling {
         }
     }
 
-    /// Uses the operating points of a core that is off, if it has some, and nobody else has.
+    /// Uses the operating points of a core that is on, and stays so meanwhile, if it has some, and nobody
+    /// else has.
     ///
     /// # Errors
     ///
@@ -172,23 +232,24 @@ impl Scaling {
             result => result.map_err(failed)?,
         };
         let rate = opp.set_initial(clocks.rate(SHARED_CLOCK)).map_err(failed)?;
-        let points = Points {
-            opp,
-            clocks: clocks.clone(),
-        };
-        let points = Arc::new(points, GFP_KERNEL)?;
+        let points = Arc::pin_init(
+            pin_init!(Points {
+                opp,
+                clocks: clocks.clone(),
+                setting <- new_mutex!(
+                    Setting {
+                        powered: true,
+                        later: None,
+                    },
+                    "Points::setting"
+                ),
+            }),
+            GFP_KERNEL,
+        )?;
 
         chosen.points = Some(points.clone());
-        match Devfreq::new(dev, points, rate, self.load.clone(), THRESHOLDS) {
-            Ok(devfreq) => {
-                let mut state = self.state.lock();
-
-                if state.on == 0 {
-                    // If its rate for this cannot be set it keeps this one.
-                    let _ = devfreq.suspend();
-                }
-                state.devfreq = Some(devfreq);
-            }
+        match Devfreq::new(dev, points.clone(), rate, self.load.clone(), THRESHOLDS) {
+            Ok(devfreq) => self.state.lock().choice = Some(Choice { devfreq, points }),
             Err(err) if err == EPROBE_DEFER || err == ENOMEM => return Err(err),
             Err(err) => {
                 let hz = rate.as_hz();
@@ -222,8 +283,9 @@ impl Drop for Scaled {
 
         state.on -= 1;
         if state.on == 0 {
-            // The governor has stopped even if the rate is another one than there is for this.
-            let _ = state.devfreq.as_ref().map(Devfreq::suspend);
+            if let Some(choice) = &state.choice {
+                choice.suspend();
+            }
         }
     }
 }
@@ -237,10 +299,10 @@ pub(crate) struct Chosen {
 
 impl Drop for Chosen {
     fn drop(&mut self) {
-        let devfreq = self.scaling.state.lock().devfreq.take();
+        let choice = self.scaling.state.lock().choice.take();
 
         // Waits for whoever changes the rate.
-        drop(devfreq);
+        drop(choice);
         self.points = None;
         self.scaling.state.lock().taken = false;
     }

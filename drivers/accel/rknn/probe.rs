@@ -8,7 +8,7 @@
 //!
 //! # Ordering
 //!
-//! Up: power domains, supplies, IOMMU, reset lines, clocks, registers, operating points, power, reset,
+//! Up: power domains, supplies, IOMMU, reset lines, clocks, registers, power, operating points, reset,
 //! interrupt, scheduler. Down in reverse: the core ends its job and gets no other, its interrupt is freed, it is
 //! switched off, and with that its address space taken away.
 //!
@@ -127,16 +127,17 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
     let regs = Arc::pin_init(Regs::new(windows), GFP_KERNEL)?;
     let mapped = RevokeOnDrop(regs.clone());
 
-    let chosen = npu.scaling().adopt(dev, &clocks)?;
     let tables = Arc::pin_init(Tables::new(), GFP_KERNEL)?;
     let scaling = npu.scaling().clone();
-    let power = Power::new(clocks, regs.clone(), tables.clone(), scaling);
+    let power = Power::new(clocks.clone(), regs.clone(), tables.clone(), scaling);
     let power = Arc::pin_init(power, GFP_KERNEL)?;
     let mut runtime = Runtime::start(dev, domains, power.clone()).map_err(|err| {
         let why =
             fmt!("cannot be switched on: check its clocks, its supplies and its power domain");
         soc::probe::failed(dev, err, why)
     })?;
+    // It stays on until the end of this.
+    let chosen = npu.scaling().adopt(dev, &clocks)?;
     let core = Core::new(Parts {
         dev: plain.into(),
         index,

@@ -38,6 +38,7 @@
 #define RATE			0x02c
 #define FUSES			0x030
 #define OLD_IOMMUS		0x034
+#define RATE_NPU		0x038
 #define CLOCK(n)		(0x100 + 4 * (n))
 #define RESET(n)		(0x180 + 4 * (n))
 #define DOMAIN(n)		(0x200 + 4 * (n))
@@ -115,6 +116,11 @@ void model_set_voltage(u32 microvolt)
 void model_set_npu_supply(bool on)
 {
 	soc_control_write(SUPPLY_NPU, on);
+}
+
+void model_set_npu_rate(u64 hz)
+{
+	soc_control_write(RATE_NPU, hz);
 }
 
 void model_set_power_domain(u32 domain, bool on)

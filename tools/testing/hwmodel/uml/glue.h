@@ -114,6 +114,7 @@ void model_set_rate(u64 hz);
 void model_set_regulator(bool on);
 void model_set_voltage(u32 microvolt);
 void model_set_npu_supply(bool on);
+void model_set_npu_rate(u64 hz);
 /* The NPU's IOMMUs are of the first version. */
 void model_set_old_iommus(void);
 void model_set_power_domain(u32 domain, bool on);

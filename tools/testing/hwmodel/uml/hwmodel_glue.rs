@@ -255,6 +255,11 @@ extern "C" fn model_set_npu_supply(on: bool) {
 }
 
 #[no_mangle]
+extern "C" fn model_set_npu_rate(hz: u64) {
+    Locked::new().npu.set_rate(&Soc, hz);
+}
+
+#[no_mangle]
 extern "C" fn model_set_power_domain(nr: u32, on: bool) {
     with_model(|chip| chip.set_domain(&Soc, nr, on));
 }

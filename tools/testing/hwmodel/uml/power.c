@@ -190,6 +190,8 @@ static int soc_clk_set_rate(struct clk_hw *hw, unsigned long rate, unsigned long
 	clk->rate = rate;
 	if (clk->id == SOC_CLOCK_CORE)
 		model_set_rate(rate);
+	else if (clk->id == SOC_CLOCK_NPU)
+		model_set_npu_rate(rate);
 	return 0;
 }
 

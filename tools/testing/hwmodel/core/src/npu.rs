@@ -332,6 +332,15 @@ impl Npu {
         self.change(host, clock.name(), |inputs| inputs.set_clock(clock, on));
     }
 
+    /// The clock that all cores share has another rate. Whoever sets it needs the NPU's power for that.
+    pub fn set_rate(&mut self, host: &dyn Host, hz: u64) {
+        let (_, inputs, mut env) = self.parts(host);
+        if !inputs.is_powered(CoreId::Core0) {
+            let place = Place::Input(NpuClock::Npu.name());
+            env.record(Kind::NpuRate, place, hz, "");
+        }
+    }
+
     /// The supply was switched.
     pub fn set_supply(&mut self, host: &dyn Host, on: bool) {
         self.change(host, "npu supply", |inputs| inputs.set_supply(on));

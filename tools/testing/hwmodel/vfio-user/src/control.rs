@@ -37,6 +37,8 @@ pub const RATE: u32 = 0x02c;
 pub const FUSES: u32 = 0x030;
 /// The NPU's IOMMUs: 1 makes them of the first version.
 pub const OLD_IOMMUS: u32 = 0x034;
+/// The rate of the clock that the NPU's cores share, in Hz.
+pub const RATE_NPU: u32 = 0x038;
 /// The first clock, 1 is on. The others follow.
 pub const CLOCKS: u32 = 0x100;
 /// The first reset line, 1 is asserted. The others follow.
@@ -179,6 +181,7 @@ impl Control {
                 chip.npu.set_iommu_version(version);
             }
             RATE => chip.gpu.set_rate(soc, u64::from(value)),
+            RATE_NPU => chip.npu.set_rate(soc, u64::from(value)),
             COMMAND => self.status = u32::from(self.command(state, value).is_none()),
             LENGTH => self.length = value,
             SPACE => self.space = value,

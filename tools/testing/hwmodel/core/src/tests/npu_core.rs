@@ -66,6 +66,23 @@ fn power_goes_on_from_the_supply_to_the_cores() {
 }
 
 #[test]
+fn the_rate_changes_while_there_is_power() {
+    let mut rig = Rig::off(Version::V2);
+    rig.npu.set_rate(&rig.host, 300_000_000);
+    rig.assert_records(&[Kind::NpuRate]);
+    rig.power(true);
+    rig.npu.set_rate(&rig.host, 1_000_000_000);
+    rig.npu.set_domain(&rig.host, NpuDomain::Npu1, false);
+    rig.npu.set_clock(&rig.host, NpuClock::Npu, false);
+    rig.npu.set_rate(&rig.host, 300_000_000);
+    rig.assert_clean();
+    rig.power(false);
+    rig.npu.clear_records();
+    rig.npu.set_rate(&rig.host, 1_000_000_000);
+    rig.assert_records(&[Kind::NpuRate]);
+}
+
+#[test]
 fn what_a_running_core_needs_may_not_go() {
     let mut rig = Rig::ready();
     rig.npu.inject(&rig.host, "npu hang 2").unwrap();
