@@ -8,9 +8,9 @@
 //! # Locking
 //!
 //! `Domain::lock` is held while anything is mapped or unmapped: what is read through a domain stays
-//! mapped meanwhile, and an IOMMU that is being reset is left alone ([`Domain::still`]). It is taken
-//! where fences are signalled, so nothing waits for memory under it. The IOMMU core and its drivers lock
-//! everything else.
+//! mapped meanwhile, and an IOMMU that is being reset is left alone ([`Domain::still`]). It also protects
+//! the record of where memory of others is mapped. It is taken where fences are signalled, so nothing waits
+//! for memory under it. The IOMMU core and its drivers lock everything else.
 //!
 //! # Ordering
 //!
@@ -47,6 +47,10 @@ use kernel::{
     },
     new_mutex,
     prelude::*,
+    rbtree::{
+        RBTree,
+        RBTreeNodeReservation, //
+    },
     sync::{
         aref::ARef,
         Arc,
@@ -72,7 +76,25 @@ use crate::{
 pub struct Domain {
     raw: NonNull<shims::c::iommu_domain>,
     #[pin]
-    lock: Mutex<()>,
+    lock: Mutex<Imports>,
+}
+
+/// Where memory of others is mapped: the address of the first byte, by that of the last.
+struct Imports(RBTree<u64, u64>);
+
+impl Imports {
+    fn contains(&self, iova: u64) -> bool {
+        self.0
+            .cursor_lower_bound(&iova)
+            .is_some_and(|cursor| *cursor.current().1 <= iova)
+    }
+}
+
+/// The address of the last of `size` bytes at `iova`.
+fn last(iova: u64, size: usize) -> u64 {
+    let size = u64::try_from(size).unwrap_or(u64::MAX);
+
+    iova.saturating_add(size).saturating_sub(1)
 }
 
 // SAFETY: Domains may be used by several tasks at once, and freed by any.
@@ -137,14 +159,15 @@ impl Domain {
     }
 
     /// Maps the first `size` bytes of memory that has been mapped for `dev` by the DMA API at `iova`, for
-    /// reading and writing.
+    /// reading and writing. It is that of others, who may keep the CPU out of it: [`peek()`](Domain::peek)
+    /// does not look there.
     ///
     /// An IOMMU translates to physical addresses, so those of the table have to be that: `dev` must not
     /// be behind an IOMMU itself, and the table must not be one of bounce buffers.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the addresses are others, if that is not RAM, or the table is too short; as
+    /// `EINVAL` if the addresses are others, if that is not RAM, or the table is too short; `ENOMEM`; as
     /// [`map()`](Domain::map).
     ///
     /// # Safety
@@ -158,11 +181,13 @@ impl Domain {
         size: usize,
         coherent: bool,
     ) -> Result<Mapping> {
-        let _mapped = self.lock.lock();
+        let node = RBTreeNodeReservation::new(GFP_KERNEL)?.into_node(last(iova, size), iova);
+        let mut imports = self.lock.lock();
         // SAFETY: By the type's invariant and this function's requirements.
         to_result(unsafe {
             shims::c::shim_iommu_map_dma(self.raw.as_ptr(), iova, dev, sgt, size, coherent)
         })?;
+        imports.0.insert(node);
         // INVARIANT: It was mapped just now.
         Ok(Mapping {
             domain: self.clone(),
@@ -171,7 +196,8 @@ impl Domain {
         })
     }
 
-    /// The word that a device sees at `iova`; `None` if there is none, or the address is not aligned.
+    /// The word that a device sees at `iova`; `None` if there is none, the address is not aligned, or the
+    /// memory is that of others.
     ///
     /// Devices and user space may change it at any time.
     pub fn peek(&self, iova: u64) -> Option<u64> {
@@ -179,9 +205,13 @@ impl Domain {
             return None;
         }
         let mut value = 0;
-        let _mapped = self.lock.lock();
+        let imports = self.lock.lock();
+
+        if imports.contains(iova) {
+            return None;
+        }
         // SAFETY: By the type's invariant the domain is valid. What is mapped belongs to a mapping,
-        // whose pages stay until it has taken the lock.
+        // whose pages stay until it has taken the lock, and is no memory of others.
         unsafe { shims::c::shim_iommu_peek(self.raw.as_ptr(), iova, &mut value) }.then_some(value)
     }
 }
@@ -207,9 +237,10 @@ pub struct Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        let _mapped = self.domain.lock.lock();
+        let mut imports = self.domain.lock.lock();
         // SAFETY: By the type's invariant.
         unsafe { shims::c::shim_iommu_unmap(self.domain.raw.as_ptr(), self.iova, self.size) };
+        imports.0.remove(&last(self.iova, self.size));
     }
 }
 
@@ -305,7 +336,7 @@ impl Master {
             // INVARIANT: The domain is new.
             pin_init!(Domain {
                 raw,
-                lock <- new_mutex!((), "iommu::Domain"),
+                lock <- new_mutex!(Imports(RBTree::new()), "iommu::Domain"),
             }),
             GFP_KERNEL,
         )

@@ -91,6 +91,8 @@ impl Space {
 
     /// Whether the list of `task` goes on to that of `next` by itself.
     ///
+    /// Not if it is in a buffer of others, whose memory may not be for the CPU: such lists are kicked one by one.
+    ///
     /// The fourth and the third word from its end are then writes of address and length of the next
     /// list to the program controller. Should somebody change them later, the job goes wrong, and
     /// nothing else does: whatever the controller fetches, it is from this address space.

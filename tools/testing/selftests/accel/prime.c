@@ -107,6 +107,35 @@ TEST_F(prime, a_job_writes_a_buffer_of_somebody_else)
 	EXPECT_GE(1, (uint32_t)run(&self->npu, &self->lists, &self->layer, &self->loaded));
 }
 
+/* Whoever has made the buffer may keep the CPU out of it: nobody looks whether the lists are chained. */
+TEST_F(prime, chained_lists_in_a_buffer_of_somebody_else_run_one_by_one)
+{
+	const uint32_t count = 20, size = count * LIST_WORDS * sizeof(uint64_t);
+	struct hwmodel_counters before;
+	struct drm_rocket_job job;
+	struct chain chain;
+
+	NEEDS_MODEL();
+	ASSERT_EQ(0, npu_bo_create(&self->npu, size, &chain.bo));
+	ASSERT_EQ(0, replace(&self->npu, &chain.bo));
+	ASSERT_EQ(0, chain_write(&self->layer, &self->loaded, count, true, &chain));
+	ASSERT_EQ(0, hwmodel_read(&before));
+	memset(self->loaded.output.map, 0x55, self->loaded.output.size);
+	job = npu_job(chain.tasks, count, &self->loaded.input, &self->loaded.output);
+	ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
+	EXPECT_EQ(count, hwmodel_since(&before, "npu_kick"));
+	chain_destroy(&chain);
+	/* Where it was there is memory of ours now, which is looked at. */
+	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, count, true, &chain));
+	ASSERT_EQ(0, hwmodel_read(&before));
+	job = npu_job(chain.tasks, count, &self->loaded.input, &self->loaded.output);
+	ASSERT_EQ(0, npu_submit(&self->npu, &job, 1));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
+	EXPECT_EQ(1, hwmodel_since(&before, "npu_kick"));
+	chain_destroy(&chain);
+}
+
 TEST_F(prime, a_buffer_has_one_address_however_often_one_asks)
 {
 	struct drm_rocket_create_bo first, second;

@@ -390,12 +390,17 @@ void lists_add(struct lists *lists, const struct layer *layer, const struct load
 int chain_create(const struct npu *npu, const struct layer *layer, const struct loaded *loaded,
 		 uint32_t count, bool linked, struct chain *chain)
 {
+	int ret = npu_bo_create(npu, count * LIST_WORDS * sizeof(uint64_t), &chain->bo);
+
+	return ret ?: chain_write(layer, loaded, count, linked, chain);
+}
+
+int chain_write(const struct layer *layer, const struct loaded *loaded, uint32_t count, bool linked,
+		struct chain *chain)
+{
 	const uint32_t stride = LIST_WORDS * sizeof(uint64_t);
 	uint64_t words[LIST_WORDS];
-	int ret = npu_bo_create(npu, count * stride, &chain->bo);
 
-	if (ret)
-		return ret;
 	chain->count = count;
 	chain->tasks = calloc(count, sizeof(*chain->tasks));
 	if (!chain->tasks) {

@@ -97,6 +97,9 @@ struct chain {
 /* The same layer again and again. */
 int chain_create(const struct npu *npu, const struct layer *layer, const struct loaded *loaded,
 		 uint32_t count, bool linked, struct chain *chain);
+/* The same in a buffer that is there already, and gone if this fails. */
+int chain_write(const struct layer *layer, const struct loaded *loaded, uint32_t count, bool linked,
+		struct chain *chain);
 void chain_destroy(struct chain *chain);
 
 /* Largest difference between two tensors of bytes. */
