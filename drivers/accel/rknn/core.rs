@@ -32,7 +32,8 @@
 //!
 //! Starting a job may wait for the other holders of `hw`, who wait neither for a fence nor for memory.
 //! The core has been switched on before. A reset waits for the interrupt's thread, and so is not for that.
-//! A system that goes to sleep waits for the job that is on the core, whose time is limited; the next ones
+//! Who starts a job may be the last one who knows the core, which was let go of meanwhile: dropping it waits for
+//! nothing. A system that goes to sleep waits for the job that is on the core, whose time is limited; the next ones
 //! wait until it is awake.
 
 use job::Signalling;
@@ -157,7 +158,9 @@ pub(crate) struct Core {
     handle: Arc<Handle>,
     sched: Arc<Sched>,
     load: Arc<Load>,
-    wq: Workqueue,
+    /// That of the watchdogs, which the NPU keeps longer than there is a core: the last reference to this may go
+    /// where fences are about to signal, and a workqueue may not.
+    wq: Arc<Workqueue>,
     /// Gone when the driver lets go of the core.
     #[pin]
     reset: Mutex<Option<Reset>>,
@@ -192,6 +195,7 @@ pub(crate) struct Parts {
     pub(crate) handle: Arc<Handle>,
     pub(crate) sched: Arc<Sched>,
     pub(crate) load: Arc<Load>,
+    pub(crate) wq: Arc<Workqueue>,
 }
 
 impl Core {
@@ -211,7 +215,7 @@ impl Core {
         reset.pulse()?;
         drop(silence);
         Arc::pin_init(
-            try_pin_init!(Self {
+            pin_init!(Self {
                 dev: parts.dev,
                 index: parts.index,
                 regs: parts.regs,
@@ -220,7 +224,7 @@ impl Core {
                 handle: parts.handle,
                 sched: parts.sched,
                 load: parts.load,
-                wq: Workqueue::unbound(c"rknn-watchdog")?,
+                wq: parts.wq,
                 reset <- new_mutex!(Some(reset), "Core::reset"),
                 hw <- new_mutex!(
                     Hw {

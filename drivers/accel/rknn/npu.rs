@@ -90,6 +90,8 @@ pub(crate) struct Npu {
     facade: Facade,
     sched: Arc<Sched>,
     scaling: Arc<Scaling>,
+    /// Here for as long as there is anybody who starts jobs: the facade, which goes first, waits for them.
+    watchdogs: Arc<Workqueue>,
     #[pin]
     probing: Mutex<Probing>,
     wq: Workqueue,
@@ -122,12 +124,14 @@ impl Npu {
         let facade = Facade::new(c"rknn", ADDRESS_BITS)?;
         let sched = Sched::new()?;
         let scaling = Scaling::new()?;
+        let watchdogs = Arc::new(Workqueue::unbound(c"rknn-watchdog")?, GFP_KERNEL)?;
 
         Arc::pin_init(
             try_pin_init!(Self {
                 facade,
                 sched,
                 scaling,
+                watchdogs,
                 probing <- new_mutex!(
                     Probing {
                         settled: 0,
@@ -152,6 +156,11 @@ impl Npu {
     /// What chooses the rate of the cores.
     pub(crate) fn scaling(&self) -> &Arc<Scaling> {
         &self.scaling
+    }
+
+    /// Where the watchdogs of the cores run.
+    pub(crate) fn watchdogs(&self) -> &Arc<Workqueue> {
+        &self.watchdogs
     }
 
     /// The probe of the core at `index` has come to an end: well, or for good.

@@ -149,6 +149,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
         handle: runtime.handle().clone(),
         sched: npu.sched().clone(),
         load: npu.scaling().load().clone(),
+        wq: npu.watchdogs().clone(),
     })?;
     let retired = Retired(core.clone());
     power.set_core(core.clone());
