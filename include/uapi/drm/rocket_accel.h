@@ -175,7 +175,7 @@ struct drm_rocket_submit {
 	/** @jobs: In: address of an array of &struct drm_rocket_job. */
 	__u64 jobs;
 
-	/** @job_count: In: number of jobs. ``ENOMEM`` if more than 16384 of them name one buffer. */
+	/** @job_count: In: number of jobs, at most 4096; ``EINVAL`` for more. */
 	__u32 job_count;
 
 	/** @job_struct_size: In: size of an element of @jobs. */
