@@ -446,6 +446,11 @@ impl Firmware {
         self.halted.store(false, Release);
     }
 
+    /// Its memory is not as it has left it: the next start loads it again.
+    pub(crate) fn distrust_memory(&self) {
+        self.halted.store(false, Release);
+    }
+
     /// Whether it answers. Sleeps, at most [`PING_MS`] if it does not.
     fn answers(&self) -> bool {
         let global = &self.iface.global;

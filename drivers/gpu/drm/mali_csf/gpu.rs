@@ -37,6 +37,7 @@ use kernel::{
         atomic::{
             Acquire,
             AtomicFlag,
+            Full,
             Release, //
         },
         Arc,
@@ -96,6 +97,8 @@ pub(crate) struct Block {
     reset_stuck: AtomicFlag,
     /// A flush did not end.
     flush_stuck: AtomicFlag,
+    /// The GPU was settled by a reset: what was in its caches is not in memory.
+    discarded: AtomicFlag,
     flush_done: AtomicFlag,
     #[pin]
     done: WaitQueue,
@@ -127,6 +130,7 @@ impl Block {
             needs_reset: AtomicFlag::new(true),
             reset_stuck: AtomicFlag::new(false),
             flush_stuck: AtomicFlag::new(false),
+            discarded: AtomicFlag::new(false),
             flush_done: AtomicFlag::new(false),
             done <- soc::new_wait_queue!("Block::done"),
             flush <- new_mutex!((), "Block::flush"),
@@ -248,9 +252,16 @@ impl Block {
         if !self.needs_reset() && self.l2_power_off().is_ok() {
             return;
         }
+        self.discarded.store(true, Release);
         // If that fails too, it is tried again before the GPU is used again.
         self.distrust();
         let _ = self.soft_reset();
+    }
+
+    /// Whether something that was written before the GPU was [settled](Self::settle) may never have got to
+    /// memory. Says so once.
+    pub(crate) fn take_discarded(&self) -> bool {
+        self.discarded.xchg(false, Full)
     }
 
     /// Cleans and invalidates the caches that the GPU writes to, and invalidates the others.

@@ -25,6 +25,8 @@
 //! but the L2 cache is nearly the last, as it may take a reset to get rid of it, in which no interrupt
 //! can be served. Groups are saved to memory when the scheduler is put to sleep, and firmware when it is
 //! halted. Address spaces lose their slots; they get one again when a group that uses them does.
+//! What does not get out of the caches on the way down is lost with the reset that this takes: groups that
+//! were saved only to there have ended, and firmware is loaded again.
 //!
 //! Resets end before the scheduler does at unbind. One that comes when the GPU is off has nothing to do:
 //! the note that there was trouble stays until the GPU is switched on.
@@ -222,6 +224,9 @@ impl Hardware {
     /// Gets everything to run: from where the firmware was halted, or, if that fails, from a reset and
     /// with firmware that is loaded again.
     fn run(&self, dev: &device::Device) -> Result<Running> {
+        if self.blocks.gpu.take_discarded() {
+            self.fw.distrust_memory();
+        }
         let goes_on = self.fw.is_halted();
         let (booted, raised) = self.try_run().or_else(|err| match goes_on {
             true => {

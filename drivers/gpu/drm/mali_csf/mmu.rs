@@ -457,7 +457,8 @@ impl Mmu {
     /// Takes all slots from their owners, before the hardware goes away.
     pub(crate) fn shutdown(&self) {
         let mut state = self.slots.lock();
-        // Nothing can be done about an error here: the GPU is reset before it is used again.
+        // Nothing can be done about an error here: it has asked for a reset, with which the GPU is settled
+        // then. Whoever has left something in the caches learns that from the GPU block.
         let _ = self.disable_all(&mut state);
         for slot in AsSlot::all() {
             if state.slots.owner(slot).is_some() {

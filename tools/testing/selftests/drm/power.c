@@ -423,6 +423,42 @@ TEST_F_TIMEOUT(power, firmware_that_does_not_halt_is_loaded_again, 120)
 	EXPECT_EQ(1, since(&before, "csg_resume"));
 }
 
+/*
+ * What is in the caches goes with the reset that is the only way off then: a group that was saved there is told,
+ * and firmware that was halted is loaded again.
+ */
+TEST_F_TIMEOUT(power, what_does_not_get_out_of_the_caches_is_not_used_again, 120)
+{
+	struct rig *rig = &self->rig;
+	struct hwmodel_counters before;
+	uint32_t state, fatal;
+
+	KNOWN_C_DEFECT(&rig->gpu, "groups that a flush could not save end without a reason");
+	for (uint32_t i = 0; i < 2; i++) {
+		power_keep_on(&rig->gpu, true);
+		ASSERT_EQ(1, put(rig, 0, 0, 1 + i));
+		if (i)
+			/* Nobody is in a slot, so that the firmware is the only one with something to lose. */
+			ASSERT_EQ(0, group_destroy(&rig->gpu, rig->group));
+		sleep_ms(100);
+		ASSERT_EQ(0, hwmodel_inject("flush hang 1"));
+		power_keep_on(&rig->gpu, false);
+		ASSERT_TRUE(wait_off(self->status));
+		ASSERT_EQ(0, hwmodel_inject("clear"));
+		ASSERT_EQ(0, hwmodel_read(&before));
+		if (!i) {
+			ASSERT_EQ(0, group_state(&rig->gpu, rig->group, &state, &fatal));
+			EXPECT_EQ(DRM_PANTHOR_GROUP_STATE_TIMEDOUT | DRM_PANTHOR_GROUP_STATE_INNOCENT, state);
+			EXPECT_GT(0, put(rig, 0, 0, 10));
+			ASSERT_EQ(0, group_destroy(&rig->gpu, rig->group));
+		}
+		ASSERT_EQ(0, group_create(&rig->gpu, rig->vm, 2, PANTHOR_GROUP_PRIORITY_MEDIUM, &rig->group));
+		EXPECT_EQ(1, put(rig, 0, 0, 20 + i));
+		EXPECT_EQ(1, since(&before, "mcu_boot"));
+		EXPECT_EQ(0, since(&before, "csg_resume"));
+	}
+}
+
 /* Nobody's device is switched on just to be unbound, or it is; both have to leave it off. */
 TEST_F_TIMEOUT(power, an_unbind_leaves_it_off_whether_it_was_on_or_not, 120)
 {

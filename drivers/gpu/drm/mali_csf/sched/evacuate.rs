@@ -45,7 +45,8 @@ pub(super) fn evacuate(core: &Arc<Core>, state: &mut State, sig: &Signalling<'_>
     if core.rotate(state, sig).is_err() {
         gpu.distrust();
     }
-    if occupied && gpu.needs_reset() && gpu.flush_caches().is_err() {
+    // Without a reset in sight as well: one may turn out to be the only way to switch the GPU off.
+    if occupied && gpu.flush_caches().is_err() {
         distrust_saved(state, sig);
     }
     for index in 0..MAX_SLOTS {
