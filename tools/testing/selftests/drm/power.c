@@ -205,6 +205,7 @@ TEST_F_TIMEOUT(power, jobs_before_and_after_a_time_without_power, 120)
 		ASSERT_EQ(1, put(rig, i % 2, 1 + i, 100 + i));
 	}
 	EXPECT_EQ(ROUNDS, since(&before, "mcu_boot"));
+	EXPECT_EQ(ROUNDS, since(&before, "mcu_resume"));
 	EXPECT_EQ(ROUNDS, since(&before, "csg_resume"));
 	EXPECT_EQ(0, since(&before, "csg_start"));
 	EXPECT_EQ(0, since(&before, "soft_reset"));
@@ -455,6 +456,7 @@ TEST_F_TIMEOUT(power, what_does_not_get_out_of_the_caches_is_not_used_again, 120
 		ASSERT_EQ(0, group_create(&rig->gpu, rig->vm, 2, PANTHOR_GROUP_PRIORITY_MEDIUM, &rig->group));
 		EXPECT_EQ(1, put(rig, 0, 0, 20 + i));
 		EXPECT_EQ(1, since(&before, "mcu_boot"));
+		EXPECT_EQ(0, since(&before, "mcu_resume"));
 		EXPECT_EQ(0, since(&before, "csg_resume"));
 	}
 }

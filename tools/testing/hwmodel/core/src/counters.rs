@@ -62,6 +62,8 @@ counters! {
     L2On = "l2_on",
     /// Successful boots of the MCU.
     McuBoot = "mcu_boot",
+    /// Those boots of firmware that goes on with what it left in memory when it was halted.
+    McuResume = "mcu_resume",
     /// Groups started on a slot.
     CsgStart = "csg_start",
     /// Groups suspended.

@@ -307,6 +307,9 @@ impl Mcu {
                 }
                 self.enter(bus, Phase::Running);
                 bus.env.count(Counter::McuBoot);
+                if self.boot.warm {
+                    bus.env.count(Counter::McuResume);
+                }
                 bus.env.raise(Line::Job, JOB_IRQ_GLOBAL);
                 Step::Again
             }

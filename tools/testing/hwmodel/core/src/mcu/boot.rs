@@ -99,7 +99,8 @@ enum Stage {
 /// A boot in progress, and what it found.
 pub(crate) struct Boot {
     stage: Stage,
-    warm: bool,
+    /// The firmware was halted before, and goes on with what it left in memory.
+    pub(crate) warm: bool,
     table: u64,
     sections: u32,
     /// Interface version that is going to be reported.

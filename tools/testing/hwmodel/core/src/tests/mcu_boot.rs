@@ -170,9 +170,11 @@ fn a_halted_firmware_boots_again_with_what_it_left_behind() {
     assert_eq!(rig.m.r(MCU_STATUS), DISABLED);
     rig.set_req(GLB_IN + glb_in::REQ, glb_in::HALT, 0);
     rig.m.w(JOB_CLEAR, !0);
+    assert_eq!(rig.m.count(Counter::McuResume), 0);
     rig.boot();
     assert_eq!(rig.m.r(MCU_STATUS), ENABLED);
     assert_eq!(rig.m.r(JOB_RAWSTAT), GLOBAL);
+    assert_eq!(rig.m.count(Counter::McuResume), 1);
     rig.m.assert_clean();
 }
 
