@@ -15,7 +15,8 @@
 //! A change of a page table is bracketed by [`Mmu::lock_region`], which holds back the GPU's accesses
 //! to the region and forgets its translations, and [`Mmu::unlock_region`], which first flushes what
 //! the GPU has cached through the old translations. A slot is given to another VM only after a flush.
-//! Table pages and memory are freed after the unlock.
+//! Table pages and memory are freed after the unlock. A fault stays known until all who used the slot then
+//! are gone: before that nobody else may use it, so that it is never forgotten, nor somebody else's.
 //!
 //! # Blocking
 //!
@@ -337,7 +338,8 @@ impl Mmu {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if all slots are in use; `EINVAL` if it has no page table; `ETIMEDOUT`, `ENODEV`.
+    /// `EBUSY` if all slots are in use; `EAGAIN` if it has faulted and has users who may be to blame;
+    /// `EINVAL` if it has no page table; `ETIMEDOUT`, `ENODEV`.
     pub(crate) fn activate(self: &Arc<Self>, space: &Arc<Space>) -> Result<Active> {
         let mut state = self.slots.lock();
         let state = &mut *state;
@@ -347,6 +349,9 @@ impl Mmu {
                 // A fault that the interrupt thread has not seen yet is not the newcomer's.
                 if state.hw(slot)?.enabled && self.fault_pending(slot)? {
                     self.take_fault(state, slot)?;
+                }
+                if space.has_fault() && state.slots.is_used(slot) {
+                    return Err(EAGAIN);
                 }
                 if !state.hw(slot)?.enabled {
                     self.enable(state, slot, space)?;

@@ -419,7 +419,7 @@ impl Vm {
     /// # Errors
     ///
     /// `EINVAL` if it is unusable or nothing was ever mapped in it, `EBUSY` if all slots are in use,
-    /// `ETIMEDOUT`, `ENODEV`.
+    /// `EAGAIN` if it has faulted and those who may be to blame still use it, `ETIMEDOUT`, `ENODEV`.
     pub(crate) fn activate(&self) -> Result<Active> {
         // A slot that is enabled while the table changes would not know about the lock.
         let _tree = self.tree.lock();

@@ -161,6 +161,11 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Whether somebody uses `slot`.
+    pub(crate) fn is_used(&self, slot: AsSlot) -> bool {
+        matches!(self.slots.get(slot.index()), Some(Slot::Active { .. }))
+    }
+
     /// Who has `slot`.
     pub(crate) fn owner(&self, slot: AsSlot) -> Option<&T> {
         match self.slots.get(slot.index())? {
@@ -215,7 +220,9 @@ mod tests {
         slots.add_user(slot(1));
         slots.drop_user(slot(1));
         assert_eq!(slots.pick(false), Err(EBUSY));
+        assert!(slots.is_used(slot(1)));
         slots.drop_user(slot(1));
+        assert!(!slots.is_used(slot(1)));
         assert_eq!(slots.pick(false), Ok(Pick::Idle(slot(1))));
         assert_eq!(slots.owner(slot(1)), Some(&5));
         assert_eq!(slots.release(slot(1)), Some(5));

@@ -256,6 +256,11 @@ fn enter(
                 done = Err(Stuck);
                 break;
             }
+            Err(err) if err == EAGAIN => {
+                // The fault is of those who are in slots already. When they are gone it is this one's turn.
+                events::blame(core, sig);
+                continue;
+            }
             Err(_) => {
                 // Its VM can't be used any more: that is this group's problem only.
                 group.link().update(|s| s.fatal(group.all_queues()));

@@ -150,23 +150,26 @@ fn report(core: &Core, kind: &str, csg: &Csg<'_>, cs: u32, group: &Group, what: 
     );
 }
 
-/// An address space was stopped by a fault: ends the groups in slots that use it.
+/// An address space was stopped by a fault.
 pub(super) fn mmu_fault(core: &Arc<Core>) {
-    Signalling::section(|sig| {
-        let residents = core.residents.lock();
-        for (index, group) in (0..).zip(residents.iter()) {
-            let Some(group) = group.as_ref().filter(|group| group.vm().has_fault()) else {
-                continue;
-            };
-            group.vm().report_fault();
-            if let Some(slot) = CsgSlot::new(index, core.device.fw.csif()) {
-                take_for(core, &core.device.fw.csg(slot), Some(group), sig);
-            }
-            if !group.link().status().has_fatal() {
-                group.link().update(|s| s.fatal(group.all_queues()));
-            }
+    Signalling::section(|sig| blame(core, sig));
+}
+
+/// Ends the groups in slots that use an address space which was stopped by a fault.
+pub(super) fn blame(core: &Arc<Core>, sig: &Signalling<'_>) {
+    let residents = core.residents.lock();
+    for (index, group) in (0..).zip(residents.iter()) {
+        let Some(group) = group.as_ref().filter(|group| group.vm().has_fault()) else {
+            continue;
+        };
+        group.vm().report_fault();
+        if let Some(slot) = CsgSlot::new(index, core.device.fw.csif()) {
+            take_for(core, &core.device.fw.csg(slot), Some(group), sig);
         }
-        drop(residents);
-        core.kick();
-    });
+        if !group.link().status().has_fatal() {
+            group.link().update(|s| s.fatal(group.all_queues()));
+        }
+    }
+    drop(residents);
+    core.kick();
 }
