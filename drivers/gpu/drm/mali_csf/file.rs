@@ -5,10 +5,11 @@
 //! **Locking.** The handle tables have a mutex each. The MMIO offset is one word.
 //!
 //! **Ordering.** When a file is closed its groups end first, and its VMs are emptied when no job
-//! can touch them any more.
+//! can touch them any more, nor the firmware, which may write to a VM on behalf of a group that leaves its
+//! slot. A VM that is given up on its own is emptied when those groups have left that were given up before.
 //!
-//! **Blocking.** Closing waits until the scheduler has taken the file's groups out of their slots,
-//! which the firmware does in bounded time.
+//! **Blocking.** Closing a file, or giving up a VM that is in use, waits until the scheduler has taken the
+//! groups out of their slots, which the firmware does in bounded time.
 
 use drm::mmap;
 use job::Domain;
@@ -191,7 +192,7 @@ pub(crate) fn vm_create(
 
 /// VM_DESTROY.
 pub(crate) fn vm_destroy(
-    _dev: &Entered<'_>,
+    dev: &Entered<'_>,
     args: &mut uapi::drm_panthor_vm_destroy,
     file: &DrmFile,
 ) -> Result<u32> {
@@ -199,6 +200,10 @@ pub(crate) fn vm_destroy(
         return Err(EINVAL);
     }
     let vm = file.vms().remove(args.id).ok_or(EINVAL)?;
+    // Groups that were given up before may still be in their slots.
+    if vm.vm().is_in_use() {
+        dev.bound().sched().settle();
+    }
     vm.destroy();
     Ok(0)
 }

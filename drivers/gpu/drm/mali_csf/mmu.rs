@@ -382,6 +382,12 @@ impl Mmu {
         })
     }
 
+    /// Whether `space` has a slot, and users.
+    pub(crate) fn is_used(&self, space: &Space) -> bool {
+        let state = self.slots.lock();
+        space.slot().is_some_and(|slot| state.slots.is_used(slot))
+    }
+
     /// Takes the slot from `space`, if it has one.
     pub(crate) fn release(&self, space: &Space) {
         let mut state = self.slots.lock();

@@ -368,6 +368,11 @@ impl Vm {
         self.destroyed.load(Acquire)
     }
 
+    /// Whether a group in a slot uses it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.residence.mmu.is_used(&self.residence.space)
+    }
+
     /// Whether the GPU has faulted on it since it was activated last.
     pub(crate) fn has_fault(&self) -> bool {
         self.residence.space.has_fault()

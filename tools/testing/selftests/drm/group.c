@@ -143,6 +143,37 @@ TEST_F(group, destroying_it_ends_its_jobs_with_an_error)
 	rig_release(&rig);
 }
 
+/*
+ * Until its group has left the slot, the firmware may write to a VM: it is not emptied before.
+ */
+TEST_F(group, it_has_left_its_slot_before_its_vm_goes)
+{
+	/* The C driver gives up after a tenth of a second. */
+	int64_t begin, delay = SECOND / 16;
+	char command[48];
+	struct rig rig;
+	struct cs cs;
+
+	if (!hwmodel_present() || geteuid())
+		SKIP(return, "needs root and modelled hardware");
+	ASSERT_EQ(0, rig_open_on(&rig, &self->gpu, 1, PANTHOR_GROUP_PRIORITY_MEDIUM));
+	cs = rig_stream(&rig, 0);
+	cs_put32(&cs, rig.data.va + 4, 1);
+	cs_spin_while_zero(&cs, rig.data.va);
+	ASSERT_EQ(0, rig_submit(&rig, 0, &cs));
+	ASSERT_EQ(0, rig_wait_word(&rig, 1, 1));
+	snprintf(command, sizeof(command), "mcu ack delay csg 7 %lld", (long long)delay);
+	ASSERT_EQ(0, hwmodel_inject(command));
+	begin = now_ns();
+	ASSERT_EQ(0, group_destroy(&rig.gpu, rig.group));
+	ASSERT_EQ(0, vm_destroy(&rig.gpu, rig.vm));
+	EXPECT_LE(delay, now_ns() - begin);
+	ASSERT_EQ(0, hwmodel_inject("clear"));
+	EXPECT_GT(0, rig_wait(&rig));
+	rig_release(&rig);
+	EXPECT_EQ(0, hwmodel_records());
+}
+
 /* Half as many again as there are slots, each with work of its own. */
 TEST_F(group, more_groups_than_slots_all_get_their_work_done)
 {
