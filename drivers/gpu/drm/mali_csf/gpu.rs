@@ -7,13 +7,15 @@
 //! `flush` serialises cache flushes, of which the hardware takes one at a time. It is the innermost
 //! of the driver's mutexes: holders of an address space lock take it. `seen` is for those who ask for
 //! the time, and nothing is taken inside of it. `resets` is a spinlock around a reference that is
-//! cloned out of it.
+//! cloned out of it. `flushed` is a spinlock between who begins a flush and the interrupt thread, around what
+//! both do with the event of its end.
 //!
 //! # Ordering
 //!
-//! What is left of an earlier flush is forgotten before the command of the next one is written. One
-//! that takes long is reported by the interrupt: its flag is cleared before that is enabled, and set by
-//! the interrupt thread. Whoever finds the GPU in trouble notes that first and asks for a reset afterwards; the note
+//! What is left of an earlier flush is forgotten before the command of the next one is written, both under
+//! one lock. The interrupt thread, which may have looked when the earlier one had just ended, looks again with
+//! that lock held before it takes the event and notes the end: so it is always that of the flush that was
+//! begun last, and whoever waits for that looks for the event and for the note. Whoever finds the GPU in trouble notes that first and asks for a reset afterwards; the note
 //! goes when a reset is complete, and with it all that was known to be stuck.
 //!
 //! # Blocking
@@ -99,7 +101,9 @@ pub(crate) struct Block {
     flush_stuck: AtomicFlag,
     /// The GPU was settled by a reset: what was in its caches is not in memory.
     discarded: AtomicFlag,
-    flush_done: AtomicFlag,
+    /// The interrupt thread has taken the end of the flush that was begun last.
+    #[pin]
+    flushed: SpinLock<bool>,
     #[pin]
     done: WaitQueue,
     #[pin]
@@ -131,7 +135,7 @@ impl Block {
             reset_stuck: AtomicFlag::new(false),
             flush_stuck: AtomicFlag::new(false),
             discarded: AtomicFlag::new(false),
-            flush_done: AtomicFlag::new(false),
+            flushed <- new_spinlock!(false, "Block::flushed"),
             done <- soc::new_wait_queue!("Block::done"),
             flush <- new_mutex!((), "Block::flush"),
             seen <- new_mutex!(None, "Block::seen"),
@@ -153,26 +157,34 @@ impl Block {
     /// Writes the command for a flush. Returns whether it has ended already.
     fn begin_flush(&self) -> Result<bool> {
         let hw = regs::enter(&self.regs)?;
-        IntBlock::Gpu.clear(&hw, int::CLEAN_CACHES_COMPLETED);
-        hw.write_reg(GPU_COMMAND::flush_caches());
+        {
+            let mut flushed = self.flushed.lock();
+            IntBlock::Gpu.clear(&hw, int::CLEAN_CACHES_COMPLETED);
+            *flushed = false;
+            hw.write_reg(GPU_COMMAND::flush_caches());
+        }
         let ended = read_poll_timeout_atomic(
-            || Ok(IntBlock::Gpu.rawstat(&hw)),
-            |pending| pending & int::CLEAN_CACHES_COMPLETED != 0,
+            || Ok(self.flush_has_ended(&hw)),
+            |ended| *ended,
             Delta::from_micros(1),
             FLUSH_SPINS,
         );
         Ok(ended.is_ok())
     }
 
+    /// Whether the flush that was begun last has ended, whoever has noticed.
+    fn flush_has_ended(&self, hw: &Hw<'_>) -> bool {
+        let flushed = self.flushed.lock();
+        *flushed || IntBlock::Gpu.rawstat(hw) & int::CLEAN_CACHES_COMPLETED != 0
+    }
+
     /// Waits until the interrupt thread has seen a flush end, or until the hardware says so and the
     /// thread is late.
     fn wait_flushed(&self) -> Result {
-        let flushed = || self.flush_done.load(Acquire);
-        if self.done.wait_timeout(COMPLETION_MS, flushed) {
-            return Ok(());
-        }
-        let pending = IntBlock::Gpu.rawstat(&regs::enter(&self.regs)?);
-        if pending & int::CLEAN_CACHES_COMPLETED != 0 {
+        let flushed = || *self.flushed.lock();
+        if self.done.wait_timeout(COMPLETION_MS, flushed)
+            || self.flush_has_ended(&regs::enter(&self.regs)?)
+        {
             return Ok(());
         }
         dev_err!(self.dev, "cache flush timed out\n");
@@ -277,7 +289,6 @@ impl Block {
         if self.begin_flush()? {
             return Ok(());
         }
-        self.flush_done.store(false, Release);
         self.line.enable(int::CLEAN_CACHES_COMPLETED);
         let done = self.wait_flushed();
         self.line.disable(int::CLEAN_CACHES_COMPLETED);
@@ -384,7 +395,7 @@ impl Counters<'_> {
 impl Events for Block {
     fn handle(&self, events: u32) -> Option<u32> {
         let hw = self.regs.enter()?;
-        IntBlock::Gpu.clear(&hw, events);
+        IntBlock::Gpu.clear(&hw, events & !int::CLEAN_CACHES_COMPLETED);
 
         if events & int::FAULT != 0 {
             let status = hw.read(GPU_FAULT_STATUS);
@@ -402,7 +413,11 @@ impl Events for Block {
         }
 
         if events & int::CLEAN_CACHES_COMPLETED != 0 {
-            self.flush_done.store(true, Release);
+            let mut flushed = self.flushed.lock();
+            if IntBlock::Gpu.rawstat(&hw) & int::CLEAN_CACHES_COMPLETED != 0 {
+                IntBlock::Gpu.clear(&hw, int::CLEAN_CACHES_COMPLETED);
+                *flushed = true;
+            }
         }
         self.done.wake_all();
         None
