@@ -309,7 +309,12 @@ impl Core {
         });
         apply::apply(self, state, &plan, sig)?;
 
-        self.contended.store(plan.contended, Relaxed);
+        // Whoever reports a group idle looks at `contended` afterwards; this is the other half of that. Nobody
+        // makes a decision for an event that came before, so the seats are looked at once more.
+        let was_contended = self.contended.xchg(plan.contended, Full);
+        if plan.contended && !was_contended && state.has_gone_idle() {
+            self.kick();
+        }
         let blocked = !state.roster.blocked().is_empty();
         // Whoever notes a change looks at `blocked` afterwards; this is the other half of that, so
         // no change is seen by nobody.

@@ -137,6 +137,14 @@ impl State {
         })
     }
 
+    /// Whether a group in a slot has no work for it any more that had some when the last decision looked at it.
+    pub(super) fn has_gone_idle(&self) -> bool {
+        self.seats
+            .iter()
+            .flatten()
+            .any(|seat| !seat.idle && seat.group.is_idle())
+    }
+
     pub(super) fn is_seated(&self, group: &Arc<Group>) -> bool {
         self.seat_of(group).is_some()
     }
