@@ -97,12 +97,13 @@ def trees(driver):
 CONFIGURATIONS = [
     ("soc-g310", ("query", "group", "program", "reset", "answers", "power")),
     ("soc-g1", ("query", "group", "program", "reset", "answers", "power", "pwr", "heap", "devfreq")),
+    ("soc-mt8196", ("query", "program", "reset", "power")),
     ("soc-fuses", ("query", "group")),
 ]
 
 
 def configurations(run, count):
-    """Long: a G310, a GPU of architecture 14, and one with a fused-off core, both drivers, or ours in a checking kernel."""
+    """Long: a G310, a GPU of architecture 14, an MT8196's, one with a fused-off core; both drivers, or ours in a checking kernel."""
     todo = [(driver, tree, program) for driver in (("panthor", "mali_csf") if run.kind == "smp" else ("mali_csf",))
             for tree, programs in CONFIGURATIONS for program in programs]
     for nr, (driver, tree, program) in enumerate(todo):

@@ -185,7 +185,11 @@ impl Bound {
 pub(crate) struct Driver;
 
 /// Brings the GPU up, up to the scheduler.
-fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Result<Bound> {
+fn bring_up(
+    pdev: &platform::Device<device::Core<'_>>,
+    ddev: &DrmDevice,
+    asn_hash: Option<gpu::AsnHash>,
+) -> Result<Bound> {
     let dev: &device::Device<device::Bound> = pdev.as_ref();
     let plain: &device::Device = dev;
 
@@ -207,7 +211,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, ddev: &DrmDevice) -> Resu
     info.log(plain);
     soc::dma::set_mask(pdev, info.pa_bits())?;
 
-    let blocks = blocks(pdev, &regs, info, coherent)?;
+    let blocks = blocks(pdev, &regs, info, coherent, asn_hash)?;
     let raised = blocks.raise()?;
     let began = blocks.gpu.moment()?;
     let parameters = fw::Parameters {
@@ -263,6 +267,7 @@ fn blocks(
     regs: &Arc<Regs>,
     info: gpu::Info,
     coherent: bool,
+    asn_hash: Option<gpu::AsnHash>,
 ) -> Result<Blocks> {
     let plain: &device::Device = pdev.as_ref();
 
@@ -273,6 +278,7 @@ fn blocks(
         gpu_line.clone(),
         &info,
         coherent,
+        asn_hash,
     );
     let gpu = Arc::pin_init(block, GFP_KERNEL)?;
     let gpu_irq = Requested::new(pdev, c"gpu", c"mali_csf-gpu", gpu_line, gpu.clone())?;
@@ -301,30 +307,43 @@ fn blocks(
     })
 }
 
+/// What an SoC needs of its GPU, and the GPU cannot tell.
+pub(crate) struct Soc {
+    asn_hash: Option<gpu::AsnHash>,
+}
+
+impl Soc {
+    const PLAIN: Self = Self { asn_hash: None };
+    const MT8196: Self = Self {
+        asn_hash: Some([0xb, 0xe, 0]),
+    };
+}
+
 kernel::of_device_table!(
     OF_TABLE,
     <Driver as platform::Driver>::IdInfo,
     [
-        (of::DeviceId::new(c"rockchip,rk3588-mali"), ()),
-        (of::DeviceId::new(c"arm,mali-valhall-csf"), ())
+        (of::DeviceId::new(c"mediatek,mt8196-mali"), Soc::MT8196),
+        (of::DeviceId::new(c"rockchip,rk3588-mali"), Soc::PLAIN),
+        (of::DeviceId::new(c"arm,mali-valhall-csf"), Soc::PLAIN)
     ]
 );
 
 impl platform::Driver for Driver {
-    type IdInfo = ();
+    type IdInfo = Soc;
     type Data<'bound> = ();
     const OF_ID_TABLE: Option<of::IdTable<Self::IdInfo>> = Some(&OF_TABLE);
 
     fn probe<'bound>(
         pdev: &'bound platform::Device<device::Core<'_>>,
-        _info: Option<&'bound Self::IdInfo>,
+        info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         let dev: &device::Device<device::Bound> = pdev.as_ref();
         let ddev = drm::UnregisteredDevice::<Self>::new(dev, Ok::<(), Error>(()))?;
         if let Err(err) = ddev.use_huge_pages() {
             dev_warn!(dev, "no huge pages for buffers ({})\n", err.to_errno());
         }
-        let bound = bring_up(pdev, &ddev)?;
+        let bound = bring_up(pdev, &ddev, info.and_then(|soc| soc.asn_hash))?;
         ddev.register(dev, Ok::<Bound, Error>(bound), |_| Ok(()))?;
         Ok(())
     }

@@ -84,6 +84,13 @@ const FLUSH_SPINS: usize = 20;
 /// How often a reset is looked at; long enough that the CPU is given away meanwhile.
 const RESET_POLL: Delta = Delta::from_micros(20);
 
+/// First architecture with an [`AsnHash`] that can be set.
+const ARCH_ASN_HASH: u32 = 11;
+
+/// By which addresses are spread over the slices of the L2 cache, where the SoC's memory needs another way
+/// than that of the GPU.
+pub(crate) type AsnHash = [u32; 3];
+
 /// State of the GPU block.
 #[pin_data]
 pub(crate) struct Block {
@@ -93,6 +100,7 @@ pub(crate) struct Block {
     line: Arc<Line>,
     control: Control,
     coherent: bool,
+    asn_hash: Option<AsnHash>,
     /// Its state is unknown: it has to be reset before it is used.
     needs_reset: AtomicFlag,
     /// A reset was begun and did not end.
@@ -115,15 +123,21 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// `line`: that of this block. `coherent`: the GPU's accesses snoop the CPU's caches.
+    /// `line`: that of this block. `coherent`: the GPU's accesses snoop the CPU's caches. `asn_hash`: what the
+    /// SoC needs, if it does.
     pub(crate) fn new(
         dev: ARef<device::Device>,
         regs: Arc<Regs>,
         line: Arc<Line>,
         info: &Info,
         coherent: bool,
+        asn_hash: Option<AsnHash>,
     ) -> impl PinInit<Self> {
         let control = info.control;
+        let can_hash = info.arch().0 >= ARCH_ASN_HASH;
+        if asn_hash.is_some() && !can_hash {
+            dev_err!(dev, "the SoC needs an L2 hash, which this GPU has not\n");
+        }
         line.enable(int::FAULT | int::PROTECTED_FAULT);
         pin_init!(Self {
             dev,
@@ -131,6 +145,7 @@ impl Block {
             line,
             control,
             coherent,
+            asn_hash: asn_hash.filter(|_| can_hash),
             needs_reset: AtomicFlag::new(true),
             reset_stuck: AtomicFlag::new(false),
             flush_stuck: AtomicFlag::new(false),
@@ -305,13 +320,20 @@ impl Block {
     /// `ETIMEDOUT`, `ENODEV`; `EPERM` if the hardware refuses.
     pub(crate) fn l2_power_on(&self) -> Result {
         let hw = regs::enter(&self.regs)?;
-        // The protocol is taken over when the cache is powered.
+        // The protocol and the configuration are taken over when the cache is powered.
         let protocol = if self.coherent {
             coherency::ACE_LITE
         } else {
             coherency::NONE
         };
         hw.write_reg(COHERENCY_PROTOCOL::from_raw(protocol));
+        if let Some(hash) = self.asn_hash {
+            for (n, value) in hash.into_iter().enumerate() {
+                hw.write(regs::at(n)?, ASN_HASH::from_raw(value));
+            }
+            let config = hw.read(L2_CONFIG).with_asn_hash_enable(true);
+            hw.write_reg(config);
+        }
 
         self.control.l2_on(&self.dev, &hw).inspect_err(|_| {
             dev_err!(self.dev, "L2 cache does not power on\n");

@@ -58,5 +58,6 @@ kernel::module_driver!(<T>, soc::pm::Platform<T>, {
         "arm/mali/arch11.8/mali_csffw.bin",
         "arm/mali/arch12.8/mali_csffw.bin",
         "arm/mali/arch13.8/mali_csffw.bin",
+        "arm/mali/arch14.8/mali_csffw.bin",
     ],
 });

@@ -70,6 +70,12 @@ register! {
     /// Address of the last GPU fault, high half.
     pub(crate) GPU_FAULT_ADDRESS_HI(u32) @ 0x44 {}
 
+    /// How the L2 cache works. Taken over when it is powered.
+    pub(crate) L2_CONFIG(u32) @ 0x48 {
+        /// The hash is that of ASN_HASH.
+        24:24 asn_hash_enable => bool;
+    }
+
     /// Optional features, low half. Since architecture 11.
     pub(crate) GPU_FEATURES_LO(u32) @ 0x60 {
         /// Ray intersection in hardware.
@@ -138,6 +144,10 @@ register! {
 
     /// Revision.
     pub(crate) REVIDR(u32) @ 0x280 {}
+
+    /// By which addresses are spread over the slices of the L2 cache. Since architecture 11; taken over when
+    /// that is powered.
+    pub(crate) ASN_HASH(u32)[3] @ 0x2c0 {}
 
     /// Coherency protocols that the GPU speaks.
     pub(crate) COHERENCY_FEATURES(u32) @ 0x300 {

@@ -299,6 +299,9 @@ impl Gpu {
             }
             Target::Power(block, group) => {
                 let runs = mcu.status() == MCU_ENABLED;
+                if (block, group) == (power::Block::L2, power::Group::On) && value != 0 {
+                    bus.gpu.check_l2_config(&mut bus.env, place);
+                }
                 bus.power
                     .write(&mut bus.env, off, value, (block, group), runs);
             }

@@ -43,6 +43,9 @@ const PWR_KEY_UNLOCK: u32 = 0x2968_a819;
 /// The fields of L2_CONFIG that exist: size, hash override and hash.
 const L2_CONFIG_FIELDS: u32 = 0xffff_00ff | (1 << 24);
 
+/// L2_CONFIG: the hash is that of ASN_HASH.
+const L2_CONFIG_ASN_HASH_ENABLE: u32 = 1 << 24;
+
 /// The protocol that is selected without a write: the C driver writes none since architecture 14, and
 /// has coherent memory then.
 const fn coherency_at_reset(product: &Product) -> u32 {
@@ -67,6 +70,7 @@ pub struct GpuControl {
     product: &'static Product,
     coherency: u32,
     l2_config: u32,
+    asn_hash: [u32; 3],
     fault_status: u32,
     fault_address: u64,
     timestamp_offset: u64,
@@ -100,6 +104,7 @@ impl GpuControl {
             product,
             coherency: coherency_at_reset(product),
             l2_config: 0,
+            asn_hash: [0; 3],
             fault_status: 0,
             fault_address: 0,
             timestamp_offset: 0,
@@ -150,6 +155,7 @@ impl GpuControl {
     pub(crate) fn reset(&mut self) {
         self.coherency = coherency_at_reset(self.product);
         self.l2_config = 0;
+        self.asn_hash = [0; 3];
         self.fault_status = 0;
         self.fault_address = 0;
         self.timestamp_offset = 0;
@@ -218,6 +224,7 @@ impl GpuControl {
         let product = self.product;
         let [texture0, texture1, texture2, texture3] = product.texture_features;
         let [override0, override1] = self.pwr_override;
+        let [asn_hash0, asn_hash1, asn_hash2] = self.asn_hash;
         match off {
             0x00 => self.id,
             0x04 => product.l2_features,
@@ -255,6 +262,9 @@ impl GpuControl {
             0xb8 => texture2,
             0xbc => texture3,
             0x280 => product.rev_id,
+            0x2c0 if product.has_asn_hash() => asn_hash0,
+            0x2c4 if product.has_asn_hash() => asn_hash1,
+            0x2c8 if product.has_asn_hash() => asn_hash2,
             0x300 => product.coherency_features,
             0x304 => self.coherency,
             _ => {
@@ -305,6 +315,17 @@ impl GpuControl {
                 *(if off == 0x54 { first } else { second }) = value;
             }
             0x88 | 0x8c => set_half(&mut self.timestamp_offset, off, value),
+            0x2c0 | 0x2c4 | 0x2c8 if self.product.has_asn_hash() => {
+                if l2_on {
+                    env.record(Kind::CoherencyLate, place, u64::from(value), "ASN_HASH");
+                }
+                let [first, second, third] = &mut self.asn_hash;
+                *(match off {
+                    0x2c0 => first,
+                    0x2c4 => second,
+                    _ => third,
+                }) = value;
+            }
             0x304 => {
                 if l2_on {
                     env.record(Kind::CoherencyLate, place, u64::from(value), "protocol");
@@ -332,6 +353,16 @@ impl GpuControl {
             _ => env.record(Kind::Hole, place, u64::from(value), "write"),
         }
         None
+    }
+
+    /// The L2 is being powered: it takes over its configuration, which has to be there by now.
+    pub(crate) fn check_l2_config(&self, env: &mut Env<'_>, place: Place) {
+        let Some(hash) = self.product.asn_hash else {
+            return;
+        };
+        if self.l2_config & L2_CONFIG_ASN_HASH_ENABLE == 0 || self.asn_hash != hash {
+            env.record(Kind::L2Config, place, u64::from(self.l2_config), "ASN_HASH");
+        }
     }
 
     fn command(&mut self, env: &mut Env<'_>, place: Place, value: u32) -> Option<Event> {

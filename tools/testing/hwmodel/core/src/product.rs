@@ -45,6 +45,8 @@ pub struct Product {
     pub coherency_features: u32,
     /// GPU_FEATURES, since architecture 11.
     pub gpu_features: u64,
+    /// ASN_HASH, where the SoC's memory needs another hash than that of the GPU.
+    pub asn_hash: Option<[u32; 3]>,
     /// Operating points: highest core clock in Hz for a voltage in microvolts, in rising order.
     pub operating_points: &'static [(u64, u32)],
     /// Command stream groups that the firmware may use.
@@ -60,12 +62,15 @@ pub struct Product {
 /// GPU_FEATURES: ray traversal units, which shader cores share their power with.
 const RAY_TRAVERSAL: u64 = 1 << 5;
 
+/// First architecture with a hash for the L2 that can be set.
+const ARCH_ASN_HASH: u32 = 11;
+
 /// First architecture with a block of its own for power and reset.
 const ARCH_PWR: u32 = 14;
 
 impl Product {
     /// All of them.
-    pub const ALL: [&'static Product; 3] = [&G610_RK3588, &G310, &G1_ULTRA];
+    pub const ALL: [&'static Product; 4] = [&G610_RK3588, &G310, &G925_MT8196, &G1_ULTRA];
 
     /// The one of a name.
     pub fn find(name: &str) -> Option<&'static Product> {
@@ -75,6 +80,11 @@ impl Product {
     /// Whether power and reset are controlled through the PWR block.
     pub const fn has_pwr(&self) -> bool {
         self.gpu_id >> 28 >= ARCH_PWR
+    }
+
+    /// Whether the hash by which addresses are spread over L2 slices can be set.
+    pub const fn has_asn_hash(&self) -> bool {
+        self.gpu_id >> 28 >= ARCH_ASN_HASH
     }
 
     /// Whether there are ray traversal units.
@@ -135,6 +145,7 @@ pub static G610_RK3588: Product = Product {
     l2_present: 1,
     coherency_features: 1,
     gpu_features: 0,
+    asn_hash: None,
     operating_points: OPERATING_POINTS,
     groups: 8,
     streams: 8,
@@ -167,6 +178,40 @@ pub static G310: Product = Product {
     l2_present: 1,
     coherency_features: 1,
     gpu_features: 0,
+    asn_hash: None,
+    operating_points: OPERATING_POINTS,
+    groups: 8,
+    streams: 8,
+    stream_registers: 96,
+    scoreboards: 8,
+};
+
+/// The Immortalis-G925 MC12 of the MT8196, whose memory needs a hash of its own.
+///
+/// The id is that of architecture 13.8. What else its registers show is not documented publicly: values
+/// as those of the G610, with more of everything.
+pub static G925_MT8196: Product = Product {
+    name: "g925",
+    gpu_id: 0xd830_0000,
+    csf_id: 0x040d_0812,
+    rev_id: 0,
+    l2_features: 0x0714_0306,
+    core_features: 0,
+    tiler_features: 0x809,
+    mem_features: 0x301,
+    mmu_features: 0x2830,
+    as_present: 0xffff,
+    max_threads: 4096,
+    max_workgroup_size: 1024,
+    max_barrier_size: 1024,
+    thread_features: 0x0401_0000,
+    texture_features: [0xc1ff_ff9e, 0, 0, 0],
+    shader_present: 0x0707_0707,
+    tiler_present: 1,
+    l2_present: 1,
+    coherency_features: 1,
+    gpu_features: 1 << 2,
+    asn_hash: Some([0xb, 0xe, 0]),
     operating_points: OPERATING_POINTS,
     groups: 8,
     streams: 8,
@@ -199,6 +244,7 @@ pub static G1_ULTRA: Product = Product {
     l2_present: 1,
     coherency_features: 1,
     gpu_features: 1 << 2 | RAY_TRAVERSAL,
+    asn_hash: None,
     operating_points: OPERATING_POINTS,
     groups: 8,
     streams: 8,

@@ -64,6 +64,7 @@ kinds! {
     PwrDelegation = "pwr-delegation", "A power domain was switched by the CPU while it is the MCU's, or by the MCU while it is not.";
     CoherencyLate = "coherency-late", "Coherency or L2 configuration was changed while L2 was on.";
     CoherencyBad = "coherency-bad", "An unsupported coherency protocol was selected.";
+    L2Config = "l2-config", "L2 was powered on without the configuration that the SoC needs.";
     LineStuck = "line-stuck", "An interrupt line was left asserted.";
     IrqStorm = "irq-storm", "An interrupt was delivered or looked at again and again without being served.";
     // Address spaces.

@@ -5,6 +5,7 @@
 use super::machine::*;
 use crate::counters::Counter;
 use crate::host::Line;
+use crate::product::G925_MT8196;
 use crate::record::Kind;
 use crate::Clock;
 
@@ -197,6 +198,35 @@ fn coherency_and_l2_configuration_are_set_before_the_l2_is_on() {
     m.pass(1_000_000);
     m.w(0x48, 0);
     m.assert_records(&[Kind::CoherencyLate, Kind::CoherencyLate]);
+}
+
+#[test]
+fn the_hash_that_the_soc_needs_is_set_before_the_l2_is_on() {
+    let mut m = Machine::of(&G925_MT8196);
+    m.power();
+    m.w(L2_PWRON, 1);
+    m.assert_records(&[Kind::L2Config]);
+    m.pass(1_000_000);
+    m.w(0x2c0, 0xb);
+    m.assert_records(&[Kind::CoherencyLate]);
+
+    let mut m = Machine::of(&G925_MT8196);
+    m.power();
+    for (off, value) in [(0x2c0, 0xb), (0x2c4, 0xe), (0x2c8, 0)] {
+        m.w(off, value);
+        assert_eq!(m.r(off), value);
+    }
+    m.w(0x48, 1 << 24);
+    m.w(L2_PWRON, 1);
+    m.assert_clean();
+}
+
+#[test]
+fn architecture_10_has_no_hash_that_can_be_set() {
+    let mut m = Machine::on();
+    m.w(0x2c0, 0xb);
+    m.r(0x2c8);
+    m.assert_records(&[Kind::Hole, Kind::Hole]);
 }
 
 #[test]
