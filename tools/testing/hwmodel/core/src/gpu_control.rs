@@ -30,7 +30,7 @@ const RESET_NS: u64 = 50_000;
 const FLUSH_NS: u64 = 5_000;
 
 /// Frequency of the system counter that the timestamp shows (RK3588: 24 MHz).
-const TIMESTAMP_HZ: u64 = 24_000_000;
+pub(crate) const TIMESTAMP_HZ: u64 = 24_000_000;
 
 /// COHERENCY_ENABLE: none.
 const COHERENCY_NONE: u32 = 31;

@@ -12,6 +12,7 @@ use super::layout;
 use super::layout::glb_in;
 use super::layout::glb_out;
 use crate::bus::Bus;
+use crate::gpu_control::TIMESTAMP_HZ;
 use crate::host::Line;
 use crate::record::Kind;
 use crate::record::Place;
@@ -41,8 +42,8 @@ pub(crate) struct Global {
     pub(crate) core_mask: u64,
     /// No progress for so many cycles is too long; zero turns it off.
     pub(crate) progress_cycles: u64,
-    /// Hysteresis before GLB_IDLE in cycles.
-    pub(crate) idle_cycles: u64,
+    /// IDLE_TIMER: hysteresis before GLB_IDLE.
+    idle_timer: u32,
     idle_enabled: bool,
     idle_since: Option<u64>,
     idle_raised: bool,
@@ -56,7 +57,7 @@ impl Global {
             late: None,
             core_mask: 0,
             progress_cycles: 0,
-            idle_cycles: 0,
+            idle_timer: 0,
             idle_enabled: false,
             idle_since: None,
             idle_raised: false,
@@ -93,8 +94,7 @@ impl Global {
         }
         // A firmware that was booted again finds the bit set on both sides.
         if diff & glb_in::IDLE_EN != 0 || !self.idle_enabled {
-            let value = iface::read32(bus, io.input + glb_in::IDLE_TIMER)? & glb_in::TIMER_VALUE;
-            self.idle_cycles = u64::from(value) * glb_in::TIMER_UNIT;
+            self.idle_timer = iface::read32(bus, io.input + glb_in::IDLE_TIMER)?;
         }
         self.idle_enabled = req & glb_in::IDLE_EN != 0;
 
@@ -148,7 +148,7 @@ impl Global {
         if self.idle_raised {
             return Ok(None);
         }
-        let due = since.saturating_add(cycles_to_ns(bus, self.idle_cycles));
+        let due = since.saturating_add(timer_to_ns(bus, self.idle_timer));
         if bus.env.now < due {
             return Ok(Some(due));
         }
@@ -170,6 +170,15 @@ impl Global {
         self.idle_raised = true;
         Ok(None)
     }
+}
+
+/// The value of a timer as time.
+fn timer_to_ns(bus: &Bus<'_>, timer: u32) -> u64 {
+    let ticks = u64::from(timer & glb_in::TIMER_VALUE) * glb_in::TIMER_UNIT;
+    if timer & glb_in::TIMER_GPU_CLOCK != 0 {
+        return cycles_to_ns(bus, ticks);
+    }
+    ticks.saturating_mul(1000) / (TIMESTAMP_HZ / 1_000_000)
 }
 
 /// A number of core cycles as time at the present clock rate.

@@ -129,6 +129,8 @@ pub mod glb_in {
     pub const EVENTS: u32 = 0x07f0_0000;
     /// A value of PROGRESS_TIMER and IDLE_TIMER counts so many ticks.
     pub const TIMER_UNIT: u64 = 1024;
+    /// A timer's ticks are cycles of the core clock, and not those of the system timer.
+    pub const TIMER_GPU_CLOCK: u32 = 1 << 31;
     /// The value part of a timer.
     pub const TIMER_VALUE: u32 = 0x7fff_ffff;
 }

@@ -248,19 +248,22 @@ fn a_host_that_asks_hears_once_that_extract_moved() {
 
 #[test]
 fn an_idle_machine_says_so_after_its_hysteresis() {
-    let mut rig = Rig::booted();
-    rig.m.gpu.set_rate(&rig.m.host, 1_000_000_000);
-    rig.put(GLB_IN + glb_in::IDLE_TIMER, 100);
-    rig.set_req(GLB_IN, glb_in::IDLE_EN, glb_in::IDLE_EN);
-    rig.ring_global();
-    rig.start(0, 1);
-    rig.m.w(JOB_CLEAR, !0);
-    let pending = |rig: &Rig| (rig.get(GLB_IN) ^ rig.get(GLB_OUT)) & glb_in::IDLE;
-    rig.m.pass(90_000);
-    assert_eq!(pending(&rig), 0);
-    rig.m.pass(20_000);
-    assert_eq!(pending(&rig), glb_in::IDLE);
-    assert_eq!(rig.m.r(JOB_RAWSTAT) & GLOBAL, GLOBAL);
+    // A hundred times 1024 cycles, or ticks of the system timer.
+    for (source, ns) in [(glb_in::TIMER_GPU_CLOCK, 102_400), (0, 4_266_666)] {
+        let mut rig = Rig::booted();
+        rig.m.gpu.set_rate(&rig.m.host, 1_000_000_000);
+        rig.put(GLB_IN + glb_in::IDLE_TIMER, u64::from(100 | source));
+        rig.set_req(GLB_IN, glb_in::IDLE_EN, glb_in::IDLE_EN);
+        rig.ring_global();
+        rig.start(0, 1);
+        rig.m.w(JOB_CLEAR, !0);
+        let pending = |rig: &Rig| (rig.get(GLB_IN) ^ rig.get(GLB_OUT)) & glb_in::IDLE;
+        rig.m.pass(ns - 10_000);
+        assert_eq!(pending(&rig), 0);
+        rig.m.pass(20_000);
+        assert_eq!(pending(&rig), glb_in::IDLE);
+        assert_eq!(rig.m.r(JOB_RAWSTAT) & GLOBAL, GLOBAL);
+    }
 }
 
 #[test]
