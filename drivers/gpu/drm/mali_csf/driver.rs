@@ -217,6 +217,7 @@ fn bring_up(
     let parameters = fw::Parameters {
         arch: info.arch(),
         cores: info.shader_present,
+        timer_hz: drm::time::arch_timer_rate(),
         core_hz: machine.supplies().max_hz(),
     };
     let (gpu, mmu, signals) = (

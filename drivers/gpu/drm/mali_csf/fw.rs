@@ -138,7 +138,7 @@ const IDLE_US: u64 = 800;
 /// How many GPU cycles a group may go without progress.
 const PROGRESS_CYCLES: u32 = 5 * 500 * 1024 * 1024;
 
-/// The firmware's timers count units of so many GPU cycles.
+/// The firmware's timers count units of so many ticks.
 const TIMER_UNIT: u64 = 1024;
 
 /// What the job interrupt wakes.
@@ -206,7 +206,10 @@ pub(crate) struct Parameters {
     pub(crate) arch: (u32, u32),
     /// Cores that may be used.
     pub(crate) cores: u64,
-    /// Highest rate of the core clock, in Hz: timers count its cycles, and take longer at a lower one.
+    /// Rate of the system's timer, in Hz, which is the GPU's timestamp as well; zero if there is none.
+    pub(crate) timer_hz: u64,
+    /// Highest rate of the core clock, in Hz: without that timer the firmware's count its cycles, and take
+    /// longer at a lower one.
     pub(crate) core_hz: u64,
 }
 
@@ -378,14 +381,18 @@ impl Firmware {
     fn configure(self: &Arc<Self>) -> Result {
         let parameters = &self.parameters;
         let (shared, input) = (self.shared(), self.iface.global.input);
+        let (hz, source) = match parameters.timer_hz {
+            0 => (parameters.core_hz, glb::TIMER_GPU_CLOCK),
+            hz => (hz, 0),
+        };
         let timer = |us: u64| {
             // Without a known rate, the longest time keeps the firmware from switching off too early.
-            let cycles = us.saturating_mul(parameters.core_hz).div_ceil(1_000_000);
-            let units = match parameters.core_hz {
+            let ticks = us.saturating_mul(hz).div_ceil(1_000_000);
+            let units = match hz {
                 0 => glb::TIMER_MAX,
-                _ => u32::try_from(cycles.div_ceil(TIMER_UNIT)).unwrap_or(glb::TIMER_MAX),
+                _ => u32::try_from(ticks.div_ceil(TIMER_UNIT)).unwrap_or(glb::TIMER_MAX),
             };
-            units.min(glb::TIMER_MAX) | glb::TIMER_GPU_CLOCK
+            units.min(glb::TIMER_MAX) | source
         };
 
         shared.write64(input, glb::input::CORE_EN_MASK, parameters.cores);
@@ -423,6 +430,20 @@ impl Firmware {
         self.shared().update(input, REQ, value, mask);
     }
 
+    /// Waits until firmware with a state field says itself that it has halted.
+    fn wait_halt_acknowledged(&self) -> Result {
+        let shared = self.shared();
+        if self.iface.since(4, 1) {
+            regs::poll(
+                || Ok(shared.pending(&self.iface.global, REQ, ACK, glb::req::STATE)),
+                |pending| *pending == 0,
+                MCU_POLL,
+                HALT_TIMEOUT,
+            )?;
+        }
+        Ok(())
+    }
+
     /// Stops the watchdog and halts the MCU, which brings its memory into order. Nothing may be on a
     /// group slot any more. The MCU is still to be stopped. Returns whether it has halted.
     pub(crate) fn halt(self: &Arc<Self>, mcu: &Mcu) -> bool {
@@ -431,6 +452,7 @@ impl Firmware {
         let halted = self
             .ring(Doorbell::GLOBAL)
             .and_then(|()| mcu.wait(McuState::Halted, HALT_TIMEOUT))
+            .and_then(|()| self.wait_halt_acknowledged())
             .is_ok();
         if !halted {
             dev_warn!(self.dev, "MCU does not halt\n");

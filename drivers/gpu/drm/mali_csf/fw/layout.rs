@@ -65,7 +65,7 @@ pub(super) mod glb {
         pub(in crate::fw) const IDLE: u32 = 1 << 26;
     }
 
-    /// Timer values: the unit is 1024 cycles of the GPU's clock, not of the system timer.
+    /// Timer values: the unit is 1024 cycles of the GPU's clock, and not 1024 ticks of the system timer.
     pub(in crate::fw) const TIMER_GPU_CLOCK: u32 = 1 << 31;
     /// Largest timer value.
     pub(in crate::fw) const TIMER_MAX: u32 = TIMER_GPU_CLOCK - 1;
@@ -174,7 +174,6 @@ pub(super) mod cs {
     pub(in crate::fw) mod req {
         pub(in crate::fw) const STATE: u32 = 7;
         pub(in crate::fw) const STATE_START: u32 = 1;
-        pub(in crate::fw) const EXTRACT_EVENT: u32 = 1 << 4;
         pub(in crate::fw) const IDLE_SYNC_WAIT: u32 = 1 << 8;
         pub(in crate::fw) const IDLE_EMPTY: u32 = 1 << 10;
         pub(in crate::fw) const TILER_OOM: u32 = 1 << 26;

@@ -196,12 +196,7 @@ impl<'a> Cs<'a> {
         shared.write(input, input::ACK_IRQ_MASK, u32::MAX);
 
         let idle = req::IDLE_SYNC_WAIT | req::IDLE_EMPTY;
-        shared.update(
-            input,
-            REQ,
-            idle | req::STATE_START | req::EXTRACT_EVENT,
-            idle | req::STATE | req::EXTRACT_EVENT,
-        );
+        shared.update(input, REQ, idle | req::STATE_START, idle | req::STATE);
     }
 
     /// Asks for the stream to be stopped.

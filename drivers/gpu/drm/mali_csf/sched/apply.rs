@@ -273,8 +273,10 @@ fn enter(
         if let Some(resident) = core.residents.lock().get_mut(index) {
             *resident = Some(group.clone());
         }
-        csg.request_state(group.link().status().entry());
+        // Should the slot's doorbell be rung for somebody else in between, it must not start with a configuration
+        // that is not its own.
         csg.request(CsgReq::ENDPOINT_CONFIG);
+        csg.request_state(group.link().status().entry());
         slots |= csg.slot().bit();
         if let Some(seat) = state.seats.get_mut(index) {
             *seat = Some(Seat {
