@@ -15,8 +15,11 @@
 //! What is left of an earlier flush is forgotten before the command of the next one is written, both under
 //! one lock. The interrupt thread, which may have looked when the earlier one had just ended, looks again with
 //! that lock held before it takes the event and notes the end: so it is always that of the flush that was
-//! begun last, and whoever waits for that looks for the event and for the note. Whoever finds the GPU in trouble notes that first and asks for a reset afterwards; the note
-//! goes when a reset is complete, and with it all that was known to be stuck.
+//! begun last, and whoever waits for that looks for the event and for the note.
+//!
+//! Whoever finds the GPU in trouble notes that first and asks for a reset afterwards; the note goes when a
+//! reset is complete, and with it all that was known to be stuck. That the GPU was settled by a reset is noted
+//! until somebody asks.
 //!
 //! # Blocking
 //!
