@@ -102,7 +102,7 @@ mod tests {
     fn a_forgotten_update_leaves_nothing_behind() -> Result {
         with_table(|table| {
             let one = range(0x1234_5000, PAGE)?;
-            let mut tables = Tables::for_range(one, 48)?;
+            let mut tables = KBox::new(Tables::for_range(one, 48)?, GFP_KERNEL)?;
             let mut update = table.update(&mut tables);
 
             update.map(one, 0x8000_0000, Prot::READ)?;

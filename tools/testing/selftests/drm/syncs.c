@@ -305,17 +305,20 @@ TEST_F(syncs, thousands_of_operations_in_one_call)
 
 TEST_F(syncs, a_job_waits_for_thousands_of_others)
 {
-	enum { COUNT = 4096 };
+	/* A point costs as much as its timeline is long. */
+	enum { OBJECTS = 64, COUNT = OBJECTS * 64 };
 	struct drm_panthor_sync_op *signal = calloc(COUNT, sizeof(*signal));
 	struct drm_panthor_sync_op *wait = calloc(COUNT, sizeof(*wait));
 	struct drm_panthor_queue_submit *jobs = calloc(COUNT, sizeof(*jobs));
 	struct rig *rig = &self->rig;
-	uint32_t timeline = syncobj(rig);
+	uint32_t handle[OBJECTS];
 
 	ASSERT_TRUE(signal && wait && jobs);
+	for (uint32_t i = 0; i < OBJECTS; i++)
+		handle[i] = syncobj(rig);
 	for (uint32_t i = 0; i < COUNT; i++) {
-		signal[i] = sync_signal_op(timeline, i + 1);
-		wait[i] = sync_wait_op(timeline, i + 1);
+		signal[i] = sync_signal_op(handle[i % OBJECTS], i / OBJECTS + 1);
+		wait[i] = sync_wait_op(handle[i % OBJECTS], i / OBJECTS + 1);
 		jobs[i] = (struct drm_panthor_queue_submit){
 			.queue_index = 1,
 			.syncs = DRM_PANTHOR_OBJ_ARRAY(1, &signal[i]),
