@@ -18,6 +18,12 @@
 //!
 //! Start: address space, registers, kick. A kick whose lists are done is taken back before the next one, of
 //! whichever job. End of a good job: results, that, outcome, next job, fence.
+//! A kick has ended when the line says so. The events of a chain's inner lists are seen in the unmasked status, for as
+//! long as the next one has not begun, so nobody decides by that. The hard handler masks the event that it has seen, and
+//! leaves for the others which kick it was. It reads the number of the kick before the status; the number is written when
+//! the events of the former kick are gone. So what it leaves may be out of date, and then counts for nothing, but it is
+//! never ahead.
+//!
 //! End of a bad one, by a worker: the core is reset first, so that it does no access any more; only then the
 //! address space is taken away, and with it the IOMMU set up anew for the next job.
 //!
@@ -43,6 +49,12 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
         Arc,
         Mutex,
         MutexGuard, //
@@ -86,7 +98,8 @@ use crate::{
     power::Tables,
     regs::{
         event,
-        Regs, //
+        Regs,
+        Windows, //
     },
     sched::Sched,
     space::Space, //
@@ -161,6 +174,10 @@ pub(crate) struct Core {
     /// That of the watchdogs, which the NPU keeps longer than there is a core: the last reference to this may go
     /// where fences are about to signal, and a workqueue may not.
     wq: Arc<Workqueue>,
+    /// The number of the present kick, or the last one. Written with `hw` held.
+    kick: Atomic<u32>,
+    /// The last kick that the hard handler has seen the end of.
+    ended: Atomic<u32>,
     /// Gone when the driver lets go of the core.
     #[pin]
     reset: Mutex<Option<Reset>>,
@@ -225,6 +242,8 @@ impl Core {
                 sched: parts.sched,
                 load: parts.load,
                 wq: parts.wq,
+                kick: Atomic::new(0),
+                ended: Atomic::new(0),
                 reset <- new_mutex!(Some(reset), "Core::reset"),
                 hw <- new_mutex!(
                     Hw {
@@ -319,20 +338,28 @@ impl Core {
         running.next += usize::from(lists.count);
         running.done = 0;
         running.since = Instant::now();
-        self.regs.enter().ok_or(ENODEV)?.kick(self.index, lists);
+        let regs = self.regs.enter().ok_or(ENODEV)?;
+        self.kick
+            .store(self.kick.load(Relaxed).wrapping_add(1), Release);
+        regs.kick(self.index, lists);
         Ok(())
+    }
+
+    /// Whether the lists of the present kick are done.
+    fn has_ended(&self, regs: &Windows) -> bool {
+        // In this order, as the handler leaves the number before it masks the event.
+        regs.raised() & event::DONE != 0 || self.ended.load(Acquire) == self.kick.load(Relaxed)
     }
 
     /// Looks what has become of the job. Says so if it has ended; goes on with it otherwise.
     fn look(&self, hw: &mut Hw) -> Option<Result> {
         let running = hw.running()?;
         let regs = self.regs.enter()?;
-        let pending = regs.pending();
 
-        if pending & event::DMA_ERROR != 0 {
+        if regs.pending() & event::DMA_ERROR != 0 {
             return Some(Err(EIO));
         }
-        if pending & event::DONE == 0 {
+        if !self.has_ended(&regs) {
             regs.set_mask(event::WANTED);
             return None;
         }
@@ -438,12 +465,13 @@ impl Core {
             self.watch(hw, left);
             return None;
         }
-        let (pending, done) = {
+        let (ended, done) = {
             let regs = self.regs.enter()?;
+            let failed = regs.pending() & event::DMA_ERROR != 0;
 
-            (regs.pending(), regs.lists_done())
+            (failed || self.has_ended(&regs), regs.lists_done())
         };
-        let result = if pending & event::WANTED != 0 {
+        let result = if ended {
             self.look(hw)
         } else if done != running.done {
             running.done = done;
@@ -500,11 +528,18 @@ pub(crate) struct Interrupt(pub(crate) Arc<Core>);
 
 impl IrqHandler for Interrupt {
     fn raw(&self) -> Wake {
-        let Some(regs) = self.0.regs.enter() else {
+        let core = &self.0;
+        let Some(regs) = core.regs.enter() else {
             return Wake::None;
         };
-        if regs.raised() == 0 {
+        let kick = core.kick.load(Acquire);
+        let raised = regs.raised();
+
+        if raised == 0 {
             return Wake::None;
+        }
+        if raised & event::DONE != 0 {
+            core.ended.store(kick, Release);
         }
         regs.set_mask(0);
         Wake::Thread

@@ -56,9 +56,9 @@ mod pc {
         pub(super) PC_INTERRUPT_MASK(u32) @ 0x20 {}
         /// Events to forget.
         pub(super) PC_INTERRUPT_CLEAR(u32) @ 0x24 {}
-        /// Events that raise the line, and are pending.
+        /// Events that raise the line, and are pending. Of a chain's lists only the last one has some here.
         pub(super) PC_INTERRUPT_STATUS(u32) @ 0x28 {}
-        /// Pending events, masked or not.
+        /// Pending events, masked or not. Between two lists of a chain those of the first one are here.
         pub(super) PC_INTERRUPT_RAW_STATUS(u32) @ 0x2c {}
         /// How many lists to run.
         pub(super) PC_TASK_CON(u32) @ 0x30 {
@@ -159,11 +159,13 @@ impl Windows {
         (&self.pc).write_reg(pc::PC_INTERRUPT_CLEAR::from_raw(events));
     }
 
-    /// Takes the last kick back, whose lists are done, and forgets its events. The next one is none
-    /// while this one's bit is set.
+    /// Takes the last kick back, whose lists are done, and forgets its events, which nobody sees any more once
+    /// this is over. The next one is none while this one's bit is set.
     pub(crate) fn rest(&self) {
         (&self.pc).write_reg(pc::PC_OPERATION_ENABLE::zeroed());
         self.clear(event::ALL);
+        // Writes may be under way for a while; a read comes back after them.
+        let _ = self.pending();
     }
 
     /// How many lists of the last kick are done.

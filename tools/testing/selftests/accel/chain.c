@@ -101,6 +101,29 @@ TEST_F(chain, a_job_may_take_long_if_none_of_its_lists_does)
 	EXPECT_EQ(0, hwmodel_since(&self->before, "npu_reset"));
 }
 
+/*
+ * Between two lists of a chain the events of the first are there to be seen. Who looks only then, as the watchdog
+ * does here after half a second, must not take the chain for done.
+ */
+TEST_F(chain, a_chain_is_not_over_between_two_of_its_lists)
+{
+	struct chain chain;
+	int fence;
+
+	KNOWN_C_DEFECT("the time for a job does not depend on its tasks");
+	ASSERT_EQ(0, hwmodel_inject("npu pause 300000000"));
+	ASSERT_EQ(0, chain_create(&self->npu, &self->layer, &self->loaded, 6, true, &chain));
+	ASSERT_EQ(0, run(&self->npu, &chain, &self->loaded));
+	fence = npu_bo_fence(&self->loaded.output);
+	ASSERT_LE(0, fence);
+	EXPECT_EQ(1, fence_wait(fence));
+	EXPECT_EQ(6, tasks_since(&self->before));
+	EXPECT_EQ(1, hwmodel_since(&self->before, "npu_kick"));
+	EXPECT_EQ(0, hwmodel_since(&self->before, "npu_reset"));
+	EXPECT_EQ(0, hwmodel_records());
+	chain_destroy(&chain);
+}
+
 TEST_F(chain, a_list_that_hangs_in_a_chain_ends_the_job)
 {
 	struct chain chain;

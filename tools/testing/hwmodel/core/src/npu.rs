@@ -107,6 +107,10 @@ pub const HELP: &[(&str, &str)] = &[
     ),
     ("npu delay NS", "tasks take that long at least"),
     (
+        "npu pause NS",
+        "between two lists of a chain that much time passes",
+    ),
+    (
         "npu dma-error N [COUNT]",
         "the next tasks of core N end in a DMA error",
     ),
@@ -444,11 +448,15 @@ impl Npu {
             return Err(InjectError::Unknown);
         }
         let first = words.next().ok_or(InjectError::Missing)?;
-        if first == "delay" {
+        if matches!(first, "delay" | "pause") {
             let ns = inject::number(words.next())?;
             inject::end(&mut words)?;
             for core in &mut self.cores {
-                core.inject_delay(ns);
+                if first == "delay" {
+                    core.inject_delay(ns);
+                } else {
+                    core.inject_pause(ns);
+                }
             }
             return Ok(());
         }

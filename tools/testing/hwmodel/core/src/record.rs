@@ -98,6 +98,7 @@ kinds! {
     NpuDeadPage = "npu-dead-page", "The page of registers was accessed that hangs the NPU's bus.";
     NpuBusy = "npu-busy", "A task was started while one was running.";
     NpuEnable = "npu-enable", "A core was started again before its last start was taken back.";
+    NpuTakenBack = "npu-taken-back", "The start of a core was taken back while its task was running.";
     NpuRate = "npu-rate", "The rate of the NPU's clock was changed while its power domain was off.";
     NpuList = "npu-list", "A register list is malformed.";
     NpuConfig = "npu-config", "The units of a task are programmed in contradiction to each other.";

@@ -52,6 +52,8 @@ enum State {
     Run(Geometry),
     /// Its results are written; the task takes until then.
     Wait(u64),
+    /// The next list of the chain begins then.
+    Pause(u64),
     /// A task that never ends.
     Hung,
     /// It met an error, and waits for a reset.
@@ -131,6 +133,7 @@ pub(crate) struct Core {
     hangs: u32,
     dma_errors: u32,
     delay_ns: u64,
+    pause_ns: u64,
     /// Resets that still raise the line for as long as they last.
     noisy_resets: u32,
     /// The present one does.
@@ -153,6 +156,7 @@ impl Core {
             hangs: 0,
             dma_errors: 0,
             delay_ns: 0,
+            pause_ns: 0,
             noisy_resets: 0,
             noisy: false,
         }
@@ -246,6 +250,11 @@ impl Core {
     }
 
     pub(crate) fn write_pc(&mut self, env: &mut NpuEnv<'_>, off: u32, value: u32) {
+        const ENABLE: u32 = 0x08;
+        if off == ENABLE && value & 1 == 0 && self.is_live() {
+            let note = "it runs on";
+            self.record(env, Kind::NpuTakenBack, off, value, note);
+        }
         match self.pc.write(off, value) {
             Written::Stored => (),
             Written::Start { again } => self.kick(env, again),
@@ -337,6 +346,7 @@ impl Core {
     fn begin(&mut self, env: &mut NpuEnv<'_>) {
         self.started = env.now;
         if due(0, 0, &mut self.hangs) == NEVER {
+            self.pc.task_begun();
             self.state = State::Hung;
             return;
         }
@@ -458,6 +468,7 @@ impl Core {
         }
         self.loaded = Some(weights);
         self.convolution.start();
+        self.pc.task_begun();
         self.state = State::Run(geometry);
     }
 
@@ -489,8 +500,10 @@ impl Core {
             self.state = State::Idle;
             self.id.of_mut(env.irqs).renew();
             self.drive(env);
-        } else {
+        } else if self.pause_ns == 0 {
             self.begin(env);
+        } else {
+            self.state = State::Pause(env.now.saturating_add(self.pause_ns));
         }
     }
 
@@ -506,7 +519,11 @@ impl Core {
                 self.complete(env);
                 Ok(())
             }
-            State::Idle | State::Wait(_) | State::Hung | State::Stopped => Ok(()),
+            State::Pause(until) if until <= env.now => {
+                self.begin(env);
+                Ok(())
+            }
+            State::Idle | State::Wait(_) | State::Pause(_) | State::Hung | State::Stopped => Ok(()),
         };
         match done {
             Ok(()) => (),
@@ -520,8 +537,8 @@ impl Core {
         match self.state {
             _ if self.in_reset() => Step::Idle,
             State::Fetch { .. } | State::Run(_) if !self.iommu.is_waiting() => Step::Again,
-            State::Wait(until) if until <= env.now => Step::Again,
-            State::Wait(until) => Step::Until(until),
+            State::Wait(until) | State::Pause(until) if until <= env.now => Step::Again,
+            State::Wait(until) | State::Pause(until) => Step::Until(until),
             _ => Step::Idle,
         }
     }
@@ -542,6 +559,10 @@ impl Core {
         self.delay_ns = ns;
     }
 
+    pub(crate) fn inject_pause(&mut self, ns: u64) {
+        self.pause_ns = ns;
+    }
+
     pub(crate) fn inject_fault(&mut self, iova: u32) {
         self.iommu.inject_fault(iova);
     }
@@ -554,6 +575,7 @@ impl Core {
         self.hangs = 0;
         self.dma_errors = 0;
         self.delay_ns = 0;
+        self.pause_ns = 0;
         self.noisy_resets = 0;
         self.iommu.clear_injections();
     }

@@ -48,6 +48,9 @@ pub(crate) struct Pc {
     amounts: u32,
     pub(crate) mask: u32,
     pub(crate) raw: u32,
+    /// What the last task has completed, if it was not the last one of its chain: it is seen in
+    /// RAW_STATUS only, and asserts nothing.
+    between: u32,
     task_con: u32,
     dma_base: u32,
     /// Tasks completed since the count was cleared.
@@ -62,6 +65,7 @@ impl Pc {
             amounts: 0,
             mask: 0,
             raw: 0,
+            between: 0,
             task_con: 0,
             dma_base: 0,
             done: 0,
@@ -83,7 +87,7 @@ impl Pc {
             0x14 => self.amounts,
             0x20 => self.mask,
             0x28 => self.pending(),
-            0x2c => self.raw,
+            0x2c => self.raw | self.between,
             0x30 => self.task_con,
             0x34 => self.dma_base,
             0x3c => self.done,
@@ -104,7 +108,10 @@ impl Pc {
             0x10 => self.base = value,
             0x14 => self.amounts = value,
             0x20 => self.mask = value,
-            0x24 => self.raw &= !value,
+            0x24 => {
+                self.raw &= !value;
+                self.between &= !value;
+            }
             0x30 => {
                 if value & TASK_COUNT_CLEAR != 0 {
                     self.done = 0;
@@ -152,9 +159,17 @@ impl Pc {
 
     /// A task is complete. `last` tells whether it was the last of its kick.
     pub(crate) fn task_done(&mut self, second: bool, last: bool) {
+        let events = event::TASK << u32::from(second);
         self.done = self.done.wrapping_add(1);
         if last {
-            self.raw |= event::TASK << u32::from(second);
+            self.raw |= events;
+        } else {
+            self.between = events;
         }
+    }
+
+    /// The next task of the chain is under way.
+    pub(crate) fn task_begun(&mut self) {
+        self.between = 0;
     }
 }

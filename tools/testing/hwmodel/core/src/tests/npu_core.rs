@@ -173,6 +173,19 @@ fn a_start_has_to_be_taken_back_before_the_next_one() {
 }
 
 #[test]
+fn a_start_that_is_taken_back_while_its_task_runs_is_recorded() {
+    let mut rig = Rig::ready();
+    let id = CoreId::Core1;
+    rig.npu.inject(&rig.host, "npu delay 1000000").unwrap();
+    kick(&mut rig, id);
+    rig.w(id, PC_OPERATION_ENABLE, 0);
+    rig.assert_records(&[Kind::NpuTakenBack]);
+    rig.settle();
+    assert_ne!(rig.take(id) & DPU_0, 0);
+    rig.assert_clean();
+}
+
+#[test]
 fn masked_events_are_pending_but_do_not_assert_the_line() {
     let mut rig = Rig::ready();
     let id = CoreId::Core1;

@@ -169,6 +169,32 @@ fn a_chain_runs_in_one_kick_and_raises_one_interrupt() {
 }
 
 #[test]
+fn between_two_lists_of_a_chain_the_first_ones_events_are_pending_and_assert_nothing() {
+    let mut rig = Rig::ready();
+    let id = CoreId::Core0;
+    let layer = Layer::generate(40, false, (4, 4, 16), 16, (1, 1, 0));
+    let loaded = rig.load(&layer);
+    let last = rig.list(&words(&layer, &loaded));
+    let mut first = body(&layer, &loaded);
+    first.extend(tail(Some(last)));
+    let first = rig.list(&first);
+    // Beyond what the rig waits for.
+    rig.npu.inject(&rig.host, "npu pause 2000000000").unwrap();
+    rig.kick(id, first, 2);
+    rig.settle();
+    assert_eq!(rig.count(Counter::Npu0Task), 1);
+    assert_eq!(rig.r(id, PC_RAW_STATUS) & (DPU_0 | DPU_1), DPU_0);
+    assert_eq!(rig.r(id, PC_STATUS), 0);
+    assert!(!rig.npu.line_is_high(id));
+    rig.host.pass(2_000_000_000);
+    rig.settle();
+    assert_eq!(rig.count(Counter::Npu0Task), 2);
+    assert_eq!(rig.r(id, PC_STATUS), DPU_1);
+    assert_eq!(rig.take(id) & (DPU_0 | DPU_1), DPU_1);
+    rig.assert_clean();
+}
+
+#[test]
 fn groups_of_registers_alternate_and_tell_which_one_ran() {
     let mut rig = Rig::ready();
     let layer = Layer::generate(40, false, (4, 4, 16), 16, (1, 1, 0));

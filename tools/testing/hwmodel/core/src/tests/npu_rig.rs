@@ -26,6 +26,7 @@ pub const PC_BASE_ADDRESS: u32 = 0x10;
 pub const PC_REGISTER_AMOUNTS: u32 = 0x14;
 pub const PC_INTERRUPT_MASK: u32 = 0x20;
 pub const PC_INTERRUPT_CLEAR: u32 = 0x24;
+pub const PC_STATUS: u32 = 0x28;
 pub const PC_RAW_STATUS: u32 = 0x2c;
 pub const PC_TASK_CON: u32 = 0x30;
 pub const CNA_S_POINTER: u32 = 0x1004;
