@@ -18,7 +18,8 @@
 //!
 //! Start: address space, registers, kick. A kick whose lists are done is taken back before the next one, of
 //! whichever job. End of a good job: results, that, outcome, next job, fence.
-//! A kick has ended when the line says so. The events of a chain's inner lists are seen in the unmasked status, for as
+//! A kick has ended, and well, when the line says so. An access that has failed is of no consequence if the results are
+//! there, and otherwise the watchdog finds out. The events of a chain's inner lists are seen in the unmasked status, for as
 //! long as the next one has not begun, so nobody decides by that. The hard handler masks the event that it has seen, and
 //! leaves for the others which kick it was. It reads the number of the kick before the status; the number is written when
 //! the events of the former kick are gone. So what it leaves may be out of date, and then counts for nothing, but it is
@@ -137,6 +138,8 @@ struct Hw {
     failed: Option<Error>,
     /// The watchdog's timer is set.
     watched: bool,
+    /// It was said that an access has failed beside a job that is done.
+    said: bool,
 }
 
 /// What it takes to reset a core.
@@ -250,6 +253,7 @@ impl Core {
                         running: None,
                         failed: None,
                         watched: false,
+                        said: false,
                     },
                     "Core::hw"
                 ),
@@ -354,17 +358,22 @@ impl Core {
     /// Looks what has become of the job. Says so if it has ended; goes on with it otherwise.
     fn look(&self, hw: &mut Hw) -> Option<Result> {
         let running = hw.running()?;
+        let more = running.next < running.work.tasks.len();
         let regs = self.regs.enter()?;
 
-        if regs.pending() & event::DMA_ERROR != 0 {
-            return Some(Err(EIO));
-        }
         if !self.has_ended(&regs) {
-            regs.set_mask(event::WANTED);
+            regs.set_mask(event::DONE);
             return None;
         }
+        if regs.pending() & event::DMA_ERROR != 0 && !hw.said {
+            hw.said = true;
+            dev_warn!(
+                self.dev,
+                "an access has failed beside a job that is done (further ones are not told)\n"
+            );
+        }
         regs.rest();
-        if running.next < running.work.tasks.len() {
+        if more {
             drop(regs);
             return self.kick(hw).err().map(Err);
         }
@@ -465,11 +474,11 @@ impl Core {
             self.watch(hw, left);
             return None;
         }
-        let (ended, done) = {
+        let (ended, failed, done) = {
             let regs = self.regs.enter()?;
             let failed = regs.pending() & event::DMA_ERROR != 0;
 
-            (failed || self.has_ended(&regs), regs.lists_done())
+            (self.has_ended(&regs), failed, regs.lists_done())
         };
         let result = if ended {
             self.look(hw)
@@ -477,6 +486,8 @@ impl Core {
             running.done = done;
             running.since = Instant::now();
             None
+        } else if failed {
+            Some(Err(EIO))
         } else {
             dev_info!(self.dev, "a job takes too long\n");
             Some(Err(ETIMEDOUT))
@@ -533,14 +544,11 @@ impl IrqHandler for Interrupt {
             return Wake::None;
         };
         let kick = core.kick.load(Acquire);
-        let raised = regs.raised();
 
-        if raised == 0 {
+        if regs.raised() & event::DONE == 0 {
             return Wake::None;
         }
-        if raised & event::DONE != 0 {
-            core.ended.store(kick, Release);
-        }
+        core.ended.store(kick, Release);
         regs.set_mask(0);
         Wake::Thread
     }

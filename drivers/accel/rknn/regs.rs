@@ -95,10 +95,9 @@ mod unit {
 pub(crate) mod event {
     /// The results of a task are written, by either group.
     pub(crate) const DONE: u32 = 1 << 8 | 1 << 9;
-    /// A read or a write has failed on the bus, or in the IOMMU.
+    /// A read or a write has failed on the bus, or in the IOMMU. It may have been one that nobody needs, as the PC
+    /// reads ahead: beyond a chain's last list, too.
     pub(crate) const DMA_ERROR: u32 = 1 << 12 | 1 << 13;
-    /// Those that raise the line.
-    pub(crate) const WANTED: u32 = DONE | DMA_ERROR;
     /// All that there are, and three bits beyond, which the C driver and the vendor's clear as well.
     pub(crate) const ALL: u32 = (1 << 17) - 1;
 }
@@ -188,7 +187,7 @@ impl Windows {
         (&self.pc).write_reg(pc::PC_BASE_ADDRESS::from_raw(lists.iova));
         (&self.pc).write_reg(pc::PC_REGISTER_AMOUNTS::from_raw(lists.pairs.into()));
         self.clear(event::ALL);
-        self.set_mask(event::WANTED);
+        self.set_mask(event::DONE);
         let control = pc::PC_TASK_CON::zeroed()
             .with_ping_pong(true)
             .with_count_clear(true)

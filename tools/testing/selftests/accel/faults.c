@@ -141,6 +141,30 @@ TEST_F(faults, a_dma_error_ends_the_job)
 	EXPECT_EQ(0, npu_bo_prep(&self->loaded.output, PATIENCE));
 }
 
+/* The core reads lists ahead, also beyond the last one, and an error there takes nothing from the results. */
+TEST_F(faults, a_dma_error_beside_the_results_fails_nothing)
+{
+	struct hwmodel_counters before;
+	int fence;
+
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("it has a WARN() for that");
+	ASSERT_EQ(0, hwmodel_read(&before));
+	ASSERT_EQ(0, hwmodel_inject("npu delay 50000000"));
+	for (uint32_t core = 0; core < 3; core++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "npu prefetch %u", core);
+		ASSERT_EQ(0, hwmodel_inject(line));
+	}
+	ASSERT_EQ(0, submit(&self->npu, self->good.tasks, &self->loaded));
+	fence = npu_bo_fence(&self->loaded.output);
+	ASSERT_LE(0, fence);
+	EXPECT_EQ(1, fence_wait(fence));
+	EXPECT_GE(1, (uint32_t)layer_check(&self->layer, &self->loaded));
+	EXPECT_EQ(0, hwmodel_since(&before, "npu_reset"));
+}
+
 /*
  * By rules F10 and F12: a core is quiet before its address space goes. The C driver reprograms the IOMMU before
  * it resets the core that hangs behind it.
@@ -214,16 +238,16 @@ TEST_F_TIMEOUT(faults, nobody_changes_an_address_space_during_a_reset, 120)
 	KNOWN_C_DEFECT("the IOMMU is detached while the core still runs");
 	ASSERT_EQ(0, hwmodel_read(&before));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, map_and_unmap, &mapper));
-	EXPECT_EQ(0, errors(&self->npu, self->good.tasks, &self->loaded, 50));
+	EXPECT_EQ(0, errors(&self->npu, self->good.tasks, &self->loaded, 20));
 	atomic_store(&mapper.stop, true);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_EQ(0, mapper.ret);
 	EXPECT_LT(0, mapper.count);
-	EXPECT_EQ(50, hwmodel_since(&before, "npu_reset"));
+	EXPECT_EQ(20, hwmodel_since(&before, "npu_reset"));
 	EXPECT_EQ(0, hwmodel_records());
 }
 
-TEST_F(faults, the_line_is_off_during_a_reset)
+TEST_F_TIMEOUT(faults, the_line_is_off_during_a_reset, 120)
 {
 	struct hwmodel_counters before;
 
@@ -233,11 +257,11 @@ TEST_F(faults, the_line_is_off_during_a_reset)
 	for (uint32_t core = 0; core < 3; core++) {
 		char line[32];
 
-		snprintf(line, sizeof(line), "npu irq reset %u 20", core);
+		snprintf(line, sizeof(line), "npu irq reset %u 10", core);
 		ASSERT_EQ(0, hwmodel_inject(line));
 	}
-	EXPECT_EQ(0, errors(&self->npu, self->good.tasks, &self->loaded, 20));
-	EXPECT_EQ(20, hwmodel_since(&before, "npu_reset"));
+	EXPECT_EQ(0, errors(&self->npu, self->good.tasks, &self->loaded, 10));
+	EXPECT_EQ(10, hwmodel_since(&before, "npu_reset"));
 	EXPECT_EQ(0, hwmodel_records());
 }
 

@@ -115,6 +115,10 @@ pub const HELP: &[(&str, &str)] = &[
         "the next tasks of core N end in a DMA error",
     ),
     (
+        "npu prefetch N [COUNT]",
+        "the next kicks of core N that are done had a DMA error beyond their last list",
+    ),
+    (
         "npu irq drop N [COUNT]",
         "the next rising edges of core N's line are lost",
     ),
@@ -479,6 +483,7 @@ impl Npu {
         match (first, second, fault) {
             ("hang", "", None) => core.inject_hangs(count),
             ("dma-error", "", None) => core.inject_dma_errors(count),
+            ("prefetch", "", None) => core.inject_prefetches(count),
             ("irq", "drop", None) => id.of_mut(&mut self.outputs).inject_drop(count),
             ("irq", "reset", None) => core.inject_noisy_resets(count),
             ("iommu", "stuck", None) => core.inject_iommu_stuck(count),

@@ -132,6 +132,8 @@ pub(crate) struct Core {
     resets: [bool; 2],
     hangs: u32,
     dma_errors: u32,
+    /// Kicks that still read beyond their last list.
+    prefetches: u32,
     delay_ns: u64,
     pause_ns: u64,
     /// Resets that still raise the line for as long as they last.
@@ -155,6 +157,7 @@ impl Core {
             resets: [false; 2],
             hangs: 0,
             dma_errors: 0,
+            prefetches: 0,
             delay_ns: 0,
             pause_ns: 0,
             noisy_resets: 0,
@@ -497,6 +500,9 @@ impl Core {
         self.registers.advance();
         self.pc.task_done(second, self.left == 0);
         if self.left == 0 {
+            if due(0, 0, &mut self.prefetches) == NEVER {
+                self.pc.raw |= event::DMA_READ_ERROR;
+            }
             self.state = State::Idle;
             self.id.of_mut(env.irqs).renew();
             self.drive(env);
@@ -551,6 +557,10 @@ impl Core {
         self.dma_errors = count;
     }
 
+    pub(crate) fn inject_prefetches(&mut self, count: u32) {
+        self.prefetches = count;
+    }
+
     pub(crate) fn inject_noisy_resets(&mut self, count: u32) {
         self.noisy_resets = count;
     }
@@ -574,6 +584,7 @@ impl Core {
     pub(crate) fn clear_injections(&mut self) {
         self.hangs = 0;
         self.dma_errors = 0;
+        self.prefetches = 0;
         self.delay_ns = 0;
         self.pause_ns = 0;
         self.noisy_resets = 0;

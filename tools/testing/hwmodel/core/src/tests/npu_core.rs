@@ -249,6 +249,21 @@ fn an_injected_dma_error_stops_the_core_without_an_interrupt() {
 }
 
 #[test]
+fn a_dma_error_beyond_the_last_list_is_beside_the_results() {
+    let mut rig = Rig::ready();
+    rig.npu.inject(&rig.host, "npu prefetch 0").unwrap();
+    for failed in [DMA_READ_ERROR, 0] {
+        kick(&mut rig, CoreId::Core0);
+        rig.settle();
+        assert!(rig.npu.line_is_high(CoreId::Core0));
+        let events = rig.take(CoreId::Core0);
+        assert_ne!(events & (DPU_0 | DPU_1), 0);
+        assert_eq!(events & DMA_READ_ERROR, failed);
+    }
+    rig.assert_clean();
+}
+
+#[test]
 fn a_noisy_reset_raises_the_line_for_as_long_as_it_lasts() {
     let mut rig = Rig::ready();
     let id = CoreId::Core1;
