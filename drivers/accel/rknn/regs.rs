@@ -69,9 +69,9 @@ mod pc {
         }
         /// What is added to each address.
         pub(super) PC_TASK_DMA_BASE_ADDR(u32) @ 0x34 {}
-        /// How many of the lists are done.
+        /// How many of the lists are done. What is above is a state of the PC.
         pub(super) PC_TASK_STATUS(u32) @ 0x3c {
-            27:0 done;
+            11:0 done;
         }
     }
 }

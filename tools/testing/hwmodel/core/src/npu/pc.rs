@@ -19,6 +19,9 @@ pub(crate) mod event {
 
 const SELECT_CPU: u32 = 1;
 const TASK_COUNT_CLEAR: u32 = 1 << 13;
+/// The count in TASK_STATUS. Above it is a state whose meaning nobody knows.
+const TASK_COUNT: u32 = 0xfff;
+const TASK_STATE: u32 = 0xf000;
 
 /// What became of a write to a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +93,7 @@ impl Pc {
             0x2c => self.raw | self.between,
             0x30 => self.task_con,
             0x34 => self.dma_base,
-            0x3c => self.done,
+            0x3c => self.done & TASK_COUNT | if self.enable != 0 { TASK_STATE } else { 0 },
             _ => return None,
         })
     }
