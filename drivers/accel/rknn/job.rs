@@ -44,6 +44,7 @@ use kernel::{
 
 use crate::{
     gem::Bo,
+    module_parameters,
     regs::{
         Lists,
         MAX_LISTS, //
@@ -156,7 +157,7 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// A job for `lane`. Looks at the lists to find out what can be run in one go.
+    /// A job for `lane`. Looks at the lists to find out what can be run in one go, if that is wanted.
     ///
     /// # Errors
     ///
@@ -168,7 +169,9 @@ impl Job {
         buffers: KVVec<ARef<Bo>>,
         tickets: &Arc<KVec<Ticket>>,
     ) -> Result<Self> {
-        link(&mut tasks, |task, next| space.is_chained(task, next));
+        if module_parameters::chain.value() {
+            link(&mut tasks, |task, next| space.is_chained(task, next));
+        }
         Ok(Self {
             work: Arc::new(
                 Work {

@@ -47,5 +47,9 @@ kernel::prelude::module! {
             default: false,
             description: "Switch all cores on while one of them has work (default: those that have work)",
         },
+        chain: bool {
+            default: true,
+            description: "Run lists that go on to the next one by themselves in one go (default: yes)",
+        },
     },
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cores.h"
+#include "module.h"
 #include "suite.h"
 
 FIXTURE(chain) {
@@ -168,6 +169,49 @@ TEST_F(chain, a_chain_that_leads_nowhere_fails_its_job)
 	last[-4] = 0x0101ull << 48 | 0xf0000000ull << 16 | 0x10;
 	EXPECT_EQ(-EIO, fence_wait(fence));
 	chain_destroy(&chain);
+}
+
+/* Loads the driver anew and runs a chain. Returns the kicks that it took, or a negative errno. */
+static int kicks_with(const char *parameters, uint32_t count)
+{
+	struct hwmodel_counters before;
+	struct loaded loaded = { 0 };
+	struct layer layer;
+	struct chain chain;
+	struct npu npu;
+	int ret = module_unload(driver_name());
+
+	ret = ret ?: module_load_with(module_path(), parameters);
+	ret = ret ?: npu_open(&npu);
+	if (ret)
+		return ret;
+	layer_generate(&layer, 3, false, (struct shape){ 4, 4, 16 }, 16, 1, 1, 0);
+	ret = layer_load(&npu, &layer, &loaded);
+	ret = ret ?: hwmodel_read(&before);
+	ret = ret ?: chain_create(&npu, &layer, &loaded, count, true, &chain);
+	if (!ret) {
+		ret = run(&npu, &chain, &loaded);
+		ret = ret ?: layer_check(&layer, &loaded) > 1 ? -EIO : 0;
+		if (!ret && tasks_since(&before) != count)
+			ret = -EILSEQ;
+		ret = ret ?: (int)hwmodel_since(&before, "npu_kick");
+		chain_destroy(&chain);
+	}
+	layer_unload(&loaded);
+	layer_free(&layer);
+	npu_close(&npu);
+	return ret;
+}
+
+TEST(each_list_is_a_kick_of_its_own_if_that_is_wanted)
+{
+	NEEDS_MODEL();
+	KNOWN_C_DEFECT("there is no such choice");
+	if (!module_path())
+		SKIP(return, "DRM_TEST_MODULE does not say where the driver is");
+	EXPECT_EQ(12, kicks_with("chain=0", 12));
+	EXPECT_EQ(1, kicks_with("chain=1", 12));
+	EXPECT_EQ(1, kicks_with("", 12));
 }
 
 TEST_HARNESS_MAIN
