@@ -115,9 +115,6 @@ const RESET_TIME: Delta = Delta::from_micros(10);
 /// The clocks that a core needs, all of them.
 pub(crate) const CLOCKS: usize = 4;
 
-/// The one that all cores share, among them.
-pub(crate) const SHARED_CLOCK: usize = 2;
-
 /// The job that is on the core.
 struct Running {
     work: Arc<Work>,

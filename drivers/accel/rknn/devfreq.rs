@@ -21,12 +21,20 @@
 //! uses what has the NPU's power, and never comes back if that is off. Limits that user space or a cooling device
 //! set meanwhile take effect at once; others with the first core that is on again, before it has a job.
 //!
+//! The clock's generator is in the power domain that carries all cores, which does not answer, or worse, if it is
+//! switched while that runs faster than the boot loader has left it. So the last core that goes off makes the clock that
+//! slow, and the first one that is on brings the former rate back. The voltage remains that of the former rate, and the
+//! operating points are not told: they would be asked for one that may not exist.
+//!
 //! # Blocking
 //!
 //! Switching a core waits for a change of the rate. Beginning and ending a job does not.
 
 use kernel::{
-    clk::Hertz,
+    clk::{
+        Clk,
+        Hertz, //
+    },
     device,
     new_mutex,
     prelude::*,
@@ -36,7 +44,6 @@ use kernel::{
     }, //
 };
 use soc::{
-    clk::Clocks,
     devfreq::{
         Counting,
         Devfreq,
@@ -48,10 +55,8 @@ use soc::{
     probe, //
 };
 
-use crate::core::{
-    CLOCKS,
-    SHARED_CLOCK, //
-};
+/// The name of the clock that all cores share.
+const CLOCK: &CStr = c"npu";
 
 /// Inferences of a camera's stream are short, and late if the rate comes late.
 const THRESHOLDS: Thresholds = Thresholds {
@@ -65,13 +70,17 @@ struct Setting {
     powered: bool,
     /// The rate that was chosen while none was.
     later: Option<Hertz>,
+    /// The rate that it had while one was, if it was made slower since.
+    former: Option<Hertz>,
 }
 
 /// The shared clock, as the one core sees it that has the operating points.
 #[pin_data]
 struct Points {
     opp: Opp,
-    clocks: Arc<Clocks<CLOCKS>>,
+    clock: Clk,
+    /// The rate that it had before anybody chose: power may be switched with that.
+    first: Hertz,
     #[pin]
     setting: Mutex<Setting>,
 }
@@ -82,15 +91,36 @@ impl Points {
         let mut setting = self.setting.lock();
 
         setting.powered = true;
+        self.restore(&mut setting);
         if let Some(rate) = setting.later.take() {
             // It stays as it is if that fails, and the governor tries again.
             let _ = self.opp.set_rate(rate);
         }
     }
 
-    /// The last core is about to be switched off.
+    /// Brings the former rate back, if it is not there. If that fails it is tried again when a rate is chosen: the
+    /// operating points do nothing for one that they take for the present one.
+    fn restore(&self, setting: &mut Setting) {
+        if let Some(rate) = setting.former {
+            if self.clock.set_rate(rate).is_ok() {
+                setting.former = None;
+            }
+        }
+    }
+
+    /// The last core is about to be switched off, or nobody chooses any more.
     fn unpower(&self) {
-        self.setting.lock().powered = false;
+        let mut setting = self.setting.lock();
+
+        if !core::mem::replace(&mut setting.powered, false) || setting.former.is_some() {
+            return;
+        }
+        let rate = self.clock.rate();
+
+        // If that fails there is nobody to turn to.
+        if rate.as_hz() > self.first.as_hz() && self.clock.set_rate(self.first).is_ok() {
+            setting.former = Some(rate);
+        }
     }
 }
 
@@ -99,6 +129,7 @@ impl Scalable for Points {
         let mut setting = self.setting.lock();
 
         if setting.powered {
+            self.restore(&mut setting);
             return self.opp.set_rate(rate);
         }
         setting.later = Some(rate);
@@ -106,13 +137,19 @@ impl Scalable for Points {
     }
 
     fn rate(&self) -> Hertz {
-        self.clocks.rate(SHARED_CLOCK)
+        let setting = self.setting.lock();
+
+        match setting.former {
+            Some(rate) if !setting.powered => rate,
+            _ => self.clock.rate(),
+        }
     }
 }
 
 /// What chooses the rate, and where it is set.
 struct Choice {
-    devfreq: Devfreq<Points>,
+    /// Not there if there is one rate to choose.
+    devfreq: Option<Devfreq<Points>>,
     points: Arc<Points>,
 }
 
@@ -120,14 +157,18 @@ impl Choice {
     /// The first core is on.
     fn resume(&self) {
         self.points.power();
-        // The rate stays as it is if that fails, and the next core tries again.
-        let _ = self.devfreq.resume();
+        if let Some(devfreq) = &self.devfreq {
+            // The rate stays as it is if that fails, and the next core tries again.
+            let _ = devfreq.resume();
+        }
     }
 
     /// The last core is about to be switched off.
     fn suspend(&self) {
-        // The governor has stopped even if the rate is another one than there is for this.
-        let _ = self.devfreq.suspend();
+        if let Some(devfreq) = &self.devfreq {
+            // The governor has stopped even if the rate is another one than there is for this.
+            let _ = devfreq.suspend();
+        }
         self.points.unpower();
     }
 }
@@ -137,7 +178,7 @@ struct State {
     on: u32,
     /// A core has its operating points in use.
     taken: bool,
-    /// What chooses the rate, if anything does. Suspended while no core is on.
+    /// What chooses the rate, if there are operating points. Suspended while no core is on.
     choice: Option<Choice>,
 }
 
@@ -205,7 +246,6 @@ impl Scaling {
     pub(crate) fn adopt(
         self: &Arc<Self>,
         dev: &device::Device<device::Bound>,
-        clocks: &Arc<Clocks<CLOCKS>>,
     ) -> Result<Option<Chosen>> {
         let has = dev
             .fwnode()
@@ -226,20 +266,23 @@ impl Scaling {
             );
             probe::failed(dev, err, why)
         };
-        let opp = match Opp::from_dt(dev, Some(c"npu"), c"npu") {
+        let opp = match Opp::from_dt(dev, Some(CLOCK), c"npu") {
             // The kernel has none.
             Err(err) if err == ENODEV => return Ok(None),
             result => result.map_err(failed)?,
         };
-        let rate = opp.set_initial(clocks.rate(SHARED_CLOCK)).map_err(failed)?;
+        let clock = Clk::get(dev, Some(CLOCK))?;
+        let first = clock.rate();
         let points = Arc::pin_init(
             pin_init!(Points {
                 opp,
-                clocks: clocks.clone(),
+                clock,
+                first,
                 setting <- new_mutex!(
                     Setting {
                         powered: true,
                         later: None,
+                        former: None,
                     },
                     "Points::setting"
                 ),
@@ -248,14 +291,18 @@ impl Scaling {
         )?;
 
         chosen.points = Some(points.clone());
-        match Devfreq::new(dev, points.clone(), rate, self.load.clone(), THRESHOLDS) {
-            Ok(devfreq) => self.state.lock().choice = Some(Choice { devfreq, points }),
+        let rate = points.opp.set_initial(first).map_err(failed)?;
+        let devfreq = match Devfreq::new(dev, points.clone(), rate, self.load.clone(), THRESHOLDS) {
+            Ok(devfreq) => Some(devfreq),
             Err(err) if err == EPROBE_DEFER || err == ENOMEM => return Err(err),
             Err(err) => {
                 let hz = rate.as_hz();
                 dev_info!(dev, "the clock \"npu\" stays at {hz} Hz: {}\n", reason(err));
+                None
             }
-        }
+        };
+
+        self.state.lock().choice = Some(Choice { devfreq, points });
         Ok(Some(chosen))
     }
 }
@@ -290,7 +337,7 @@ impl Drop for Scaled {
     }
 }
 
-/// The rate is chosen among the operating points of a core. Dropped, it stays as it is.
+/// The rate is chosen among the operating points of a core. Dropped, it is what it was before.
 pub(crate) struct Chosen {
     scaling: Arc<Scaling>,
     /// Kept until nobody chooses any more.
@@ -299,11 +346,25 @@ pub(crate) struct Chosen {
 
 impl Drop for Chosen {
     fn drop(&mut self) {
-        let choice = self.scaling.state.lock().choice.take();
+        let devfreq = {
+            let mut state = self.scaling.state.lock();
+
+            state
+                .choice
+                .as_mut()
+                .and_then(|choice| choice.devfreq.take())
+        };
 
         // Waits for whoever changes the rate.
-        drop(choice);
-        self.points = None;
+        drop(devfreq);
+        if let Some(points) = self.points.take() {
+            let mut state = self.scaling.state.lock();
+
+            // With the lock held, so that a core that is on stays so meanwhile.
+            state.choice = None;
+            points.unpower();
+            drop(state);
+        }
         self.scaling.state.lock().taken = false;
     }
 }

@@ -137,7 +137,7 @@ fn bring_up(pdev: &platform::Device<device::Core<'_>>, npu: &Arc<Npu>, index: u3
         soc::probe::failed(dev, err, why)
     })?;
     // It stays on until the end of this.
-    let chosen = npu.scaling().adopt(dev, &clocks)?;
+    let chosen = npu.scaling().adopt(dev)?;
     let core = Core::new(Parts {
         dev: plain.into(),
         index,

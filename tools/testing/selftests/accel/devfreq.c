@@ -43,6 +43,18 @@ static int keep(uint32_t core, const char *control)
 	return ret ?: text_write(path, control);
 }
 
+/* The core whose operating points are used, or CORES if there is none. */
+static uint32_t choice_owner(void)
+{
+	for (uint32_t i = 0; i < CORES; i++) {
+		char path[512];
+
+		if (!core_attribute(i, "devfreq", path, sizeof(path)) && access(path, F_OK) == 0)
+			return i;
+	}
+	return CORES;
+}
+
 FIXTURE(devfreq) {
 	struct npu npu;
 	struct lists lists;
@@ -212,6 +224,72 @@ TEST_F_TIMEOUT(devfreq, while_all_cores_are_off_the_rate_stays_as_it_is, 400)
 	}
 }
 
+/* The last rate that the model has seen, or -1 if there was none. */
+static long long last_rate(void)
+{
+	FILE *file = fopen(HWMODEL_DIR "/power", "r");
+	long long rate = -1;
+	char line[64];
+
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "=clk_npu %lld", &rate);
+	if (file)
+		fclose(file);
+	return rate;
+}
+
+/* As the model's boot loader leaves it. */
+#define BOOT_RATE	200000000
+
+/* What makes the clock is behind the domain that carries the cores, which does not like to be switched at any rate. */
+TEST_F_TIMEOUT(devfreq, the_clock_is_as_slow_as_after_boot_while_power_is_switched, 400)
+{
+	for (uint32_t i = 0; i < CORES; i++) {
+		uint32_t changes = 0;
+
+		ASSERT_EQ(0, keep(i, "on"));
+		ASSERT_EQ(0, rates_put(&self->choice, "min_freq", self->choice.high));
+		ASSERT_TRUE(rates_wait(&self->choice, self->choice.high));
+		ASSERT_EQ(0, powerlog_write("reset"));
+		ASSERT_EQ(0, keep(i, "auto"));
+		ASSERT_EQ(0, cores_wait_off());
+		EXPECT_EQ(BOOT_RATE, last_rate());
+		EXPECT_EQ(self->choice.high, rates_get(&self->choice, "cur_freq"));
+		ASSERT_EQ(0, keep(i, "on"));
+		EXPECT_EQ(self->choice.high, last_rate());
+		/* The voltage has stayed. */
+		EXPECT_EQ(0, too_low(&changes));
+		EXPECT_EQ(2, changes);
+		EXPECT_GE(1, (uint32_t)store(&self->npu, &self->lists, &self->layer, &self->loaded));
+		ASSERT_EQ(0, keep(i, "auto"));
+		ASSERT_EQ(0, cores_wait_off());
+		EXPECT_EQ(BOOT_RATE, last_rate());
+	}
+	EXPECT_EQ(0, hwmodel_records());
+}
+
+TEST_F_TIMEOUT(devfreq, who_goes_with_the_choice_leaves_the_rate_that_was_there_before, 200)
+{
+	uint32_t owner = choice_owner();
+
+	ASSERT_GT(CORES, owner);
+	for (uint32_t i = 0; i < CORES; i++)
+		ASSERT_EQ(0, keep(i, "on"));
+	ASSERT_EQ(0, rates_put(&self->choice, "min_freq", self->choice.high));
+	ASSERT_TRUE(rates_wait(&self->choice, self->choice.high));
+	ASSERT_EQ(0, powerlog_write("reset"));
+	ASSERT_EQ(0, core_unbind(owner));
+	EXPECT_EQ(BOOT_RATE, last_rate());
+	EXPECT_LT(0, cores_on());
+	EXPECT_GE(1, (uint32_t)store(&self->npu, &self->lists, &self->layer, &self->loaded));
+	ASSERT_EQ(0, core_bind(owner));
+	for (uint32_t i = 0; i < CORES; i++)
+		ASSERT_EQ(0, keep(i, "auto"));
+	ASSERT_EQ(0, cores_wait_off());
+	EXPECT_EQ(BOOT_RATE, last_rate());
+	EXPECT_EQ(0, hwmodel_records());
+}
+
 TEST_F_TIMEOUT(devfreq, voltage_comes_before_a_higher_rate_and_goes_after_a_lower_one, 200)
 {
 	uint32_t changes = 0;
@@ -258,16 +336,9 @@ TEST_F_TIMEOUT(devfreq, the_choice_goes_with_its_core_in_the_middle_of_work_and_
 {
 	for (uint32_t n = 0; n < 4; n++) {
 		struct rates choice;
-		uint32_t owner = CORES;
+		uint32_t owner = choice_owner();
 
 		ASSERT_EQ(1, find_choice(&choice));
-		for (uint32_t i = 0; i < CORES; i++) {
-			char path[512];
-
-			ASSERT_EQ(0, core_attribute(i, "devfreq", path, sizeof(path)));
-			if (access(path, F_OK) == 0)
-				owner = i;
-		}
 		ASSERT_GT(CORES, owner);
 		ASSERT_EQ(0, work(&self->npu, &self->lists, &self->loaded));
 		ASSERT_EQ(0, core_unbind(owner));

@@ -347,6 +347,7 @@ impl Npu {
             let place = Place::Input(NpuClock::Npu.name());
             env.record(Kind::NpuRate, place, hz, "");
         }
+        inputs.set_rate(hz);
     }
 
     /// The supply was switched.
@@ -356,6 +357,11 @@ impl Npu {
 
     /// A power domain was switched.
     pub fn set_domain(&mut self, host: &dyn Host, domain: NpuDomain, on: bool) {
+        let (_, inputs, mut env) = self.parts(host);
+        if let Some(hz) = inputs.too_fast_for(domain, on) {
+            let note = if on { "on" } else { "off" };
+            env.record(Kind::NpuDomainRate, Place::Input(domain.name()), hz, note);
+        }
         self.change(host, domain.name(), |inputs| inputs.set_domain(domain, on));
     }
 

@@ -100,6 +100,7 @@ kinds! {
     NpuEnable = "npu-enable", "A core was started again before its last start was taken back.";
     NpuTakenBack = "npu-taken-back", "The start of a core was taken back while its task was running.";
     NpuRate = "npu-rate", "The rate of the NPU's clock was changed while its power domain was off.";
+    NpuDomainRate = "npu-domain-rate", "The domain that carries all NPU cores was switched while their clock was faster than after boot.";
     NpuList = "npu-list", "A register list is malformed.";
     NpuConfig = "npu-config", "The units of a task are programmed in contradiction to each other.";
     NpuUnsupported = "npu-unsupported", "A task uses what the model does not know.";

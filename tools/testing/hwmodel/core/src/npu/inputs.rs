@@ -68,11 +68,15 @@ impl NpuDomain {
     }
 }
 
+/// The rate at which the boot loader of an RK3588 leaves the clock that all cores share, in Hz.
+const RATE_BOOT: u64 = 200_000_000;
+
 /// The state of the NPU's surroundings.
 pub(super) struct Inputs {
     aclk: [bool; 3],
     hclk: [bool; 3],
     npu: bool,
+    npu_hz: u64,
     pclk: bool,
     supply: bool,
     top: bool,
@@ -87,6 +91,7 @@ impl Inputs {
             aclk: [false; 3],
             hclk: [false; 3],
             npu: false,
+            npu_hz: RATE_BOOT,
             pclk: false,
             supply: false,
             top: false,
@@ -102,6 +107,16 @@ impl Inputs {
             NpuClock::Npu => self.npu = on,
             NpuClock::Pclk => self.pclk = on,
         }
+    }
+
+    pub(super) fn set_rate(&mut self, hz: u64) {
+        self.npu_hz = hz;
+    }
+
+    /// The rate if it is too high to switch the domain of the clock's generator, as is to be done.
+    pub(super) fn too_fast_for(&self, domain: NpuDomain, on: bool) -> Option<u64> {
+        let switched = domain == NpuDomain::Top && self.top != on;
+        (switched && self.npu_hz > RATE_BOOT).then_some(self.npu_hz)
     }
 
     pub(super) fn set_supply(&mut self, on: bool) {

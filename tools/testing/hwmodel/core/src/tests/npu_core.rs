@@ -68,7 +68,7 @@ fn power_goes_on_from_the_supply_to_the_cores() {
 #[test]
 fn the_rate_changes_while_there_is_power() {
     let mut rig = Rig::off(Version::V2);
-    rig.npu.set_rate(&rig.host, 300_000_000);
+    rig.npu.set_rate(&rig.host, 100_000_000);
     rig.assert_records(&[Kind::NpuRate]);
     rig.power(true);
     rig.npu.set_rate(&rig.host, 1_000_000_000);
@@ -80,6 +80,27 @@ fn the_rate_changes_while_there_is_power() {
     rig.npu.clear_records();
     rig.npu.set_rate(&rig.host, 1_000_000_000);
     rig.assert_records(&[Kind::NpuRate]);
+}
+
+#[test]
+fn the_domain_of_all_cores_is_switched_with_a_slow_clock() {
+    let mut rig = Rig::off(Version::V2);
+    rig.npu.set_supply(&rig.host, true);
+    rig.npu.set_domain(&rig.host, NpuDomain::Top, true);
+    rig.npu.set_rate(&rig.host, 300_000_000);
+    for domain in [NpuDomain::Npu1, NpuDomain::Npu2] {
+        rig.npu.set_domain(&rig.host, domain, true);
+        rig.npu.set_domain(&rig.host, domain, false);
+    }
+    rig.npu.set_domain(&rig.host, NpuDomain::Top, true);
+    rig.assert_clean();
+    for on in [false, true] {
+        rig.npu.set_domain(&rig.host, NpuDomain::Top, on);
+        rig.assert_records(&[Kind::NpuDomainRate]);
+    }
+    rig.npu.set_rate(&rig.host, 200_000_000);
+    rig.npu.set_domain(&rig.host, NpuDomain::Top, false);
+    rig.assert_clean();
 }
 
 #[test]
