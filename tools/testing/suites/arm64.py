@@ -82,6 +82,8 @@ def chosen(count, kinds, drivers, *more):
     """Of these kernels, built with these parts besides, and drivers those that the environment names instead, or all; and where
     their programs are."""
     named = (os.environ.get("HW_DRIVERS") or "").split() or drivers
+    known = [driver for driver, _ in DRIVERS]
+    count.failures += [f"HW_DRIVERS: no driver '{name}': there are {' '.join(known)}" for name in named if name not in known]
     for kind in (os.environ.get("HW_KINDS") or kinds).split():
         other = Run(kind)
         if not built(other, count, *more):
