@@ -186,14 +186,12 @@ pub static G310: Product = Product {
     scoreboards: 8,
 };
 
-/// The Immortalis-G925 MC12 of the MT8196, whose memory needs a hash of its own.
-///
-/// The id is that of architecture 13.8. What else its registers show is not documented publicly: values
-/// as those of the G610, with more of everything.
-pub static G925_MT8196: Product = Product {
-    name: "g925",
-    gpu_id: 0xd830_0000,
-    csf_id: 0x040d_0812,
+/// A GPU with twelve cores, of which nothing is documented publicly but its ids: values as those of the G610,
+/// with more of everything.
+const TWELVE_CORES: Product = Product {
+    name: "",
+    gpu_id: 0,
+    csf_id: 0,
     rev_id: 0,
     l2_features: 0x0714_0306,
     core_features: 0,
@@ -211,7 +209,7 @@ pub static G925_MT8196: Product = Product {
     l2_present: 1,
     coherency_features: 1,
     gpu_features: 1 << 2,
-    asn_hash: Some([0xb, 0xe, 0]),
+    asn_hash: None,
     operating_points: OPERATING_POINTS,
     groups: 8,
     streams: 8,
@@ -219,35 +217,22 @@ pub static G925_MT8196: Product = Product {
     scoreboards: 8,
 };
 
-/// A Mali-G1-Ultra with twelve cores: architecture 14, with the PWR block and ray units.
-///
-/// The id is that which Mesa knows for a G1. What else its registers show is not documented
-/// publicly: values as those of the G610, with more of everything.
+/// The Immortalis-G925 MC12 of the MT8196, whose memory needs a hash of its own: architecture 13.8.
+pub static G925_MT8196: Product = Product {
+    name: "g925",
+    gpu_id: 0xd830_0000,
+    csf_id: 0x040d_0812,
+    asn_hash: Some([0xb, 0xe, 0]),
+    ..TWELVE_CORES
+};
+
+/// A Mali-G1-Ultra with twelve cores: architecture 14, with the PWR block and ray units. The id is that which
+/// Mesa knows for a G1.
 pub static G1_ULTRA: Product = Product {
     name: "g1",
     gpu_id: 0xe830_0000,
     csf_id: 0x040e_0812,
-    rev_id: 0,
     l2_features: 0x0714_0406,
-    core_features: 0,
-    tiler_features: 0x809,
-    mem_features: 0x301,
-    mmu_features: 0x2830,
-    as_present: 0xffff,
-    max_threads: 4096,
-    max_workgroup_size: 1024,
-    max_barrier_size: 1024,
-    thread_features: 0x0401_0000,
-    texture_features: [0xc1ff_ff9e, 0, 0, 0],
-    shader_present: 0x0707_0707,
-    tiler_present: 1,
-    l2_present: 1,
-    coherency_features: 1,
-    gpu_features: 1 << 2 | RAY_TRAVERSAL,
-    asn_hash: None,
-    operating_points: OPERATING_POINTS,
-    groups: 8,
-    streams: 8,
-    stream_registers: 96,
-    scoreboards: 8,
+    gpu_features: TWELVE_CORES.gpu_features | RAY_TRAVERSAL,
+    ..TWELVE_CORES
 };
